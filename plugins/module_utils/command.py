@@ -9,6 +9,8 @@ The runner is injected everywhere, so that all logic is tested without root and 
 
 from __future__ import annotations
 
+import os
+import subprocess
 from dataclasses import dataclass
 from typing import Any, Callable, Optional, Sequence
 
@@ -50,9 +52,18 @@ def runner_of(module: Any) -> Run:
     """
 
     def run(argv: Sequence[str], stdin: Optional[str] = None, environ: "Optional[dict[str, str]]" = None) -> Completed:
-        rc, out, err = module.run_command(
-            list(argv), data=stdin, binary_data=True, environ_update={"LC_ALL": "C", **(environ or {})}, handle_exceptions=False
-        )
+        extra = {"LC_ALL": "C", **(environ or {})}
+        try:
+            if stdin is None:
+                rc, out, err = module.run_command(list(argv), environ_update=extra, handle_exceptions=False)
+            else:
+                # run_command writes all of stdin before it reads anything, so that a tool which complains line by line blocks for ever.
+                done = subprocess.run(
+                    list(argv), input=stdin, capture_output=True, encoding="utf-8", errors="surrogateescape", env={**os.environ, **extra}, check=False
+                )
+                rc, out, err = done.returncode, done.stdout, done.stderr
+        except OSError as exception:
+            raise CommandError(f"Could not start '{argv[0]}': {exception.strerror or exception}.") from exception
         return Completed(tuple(argv), rc, out, err)
 
     return run
