@@ -24,12 +24,12 @@ class Completed:
     ``argv``: what was started; ``rc``: exit status; ``stdout``, ``stderr``: decoded text.
     """
 
-    argv: "tuple[str, ...]"
+    argv: tuple[str, ...]
     rc: int
     stdout: str
     stderr: str
 
-    def require(self, what: str) -> "Completed":
+    def require(self, what: str) -> Completed:
         """Return self, or raise :class:`CommandError` with the tool's own last words if the exit status is not 0.
 
         :param what: the purpose, as in "list the IPVS services".
@@ -51,7 +51,7 @@ def runner_of(module: Any) -> Run:
     :returns: ``run(argv, stdin=None, environ=None) -> Completed``.
     """
 
-    def run(argv: Sequence[str], stdin: Optional[str] = None, environ: "Optional[dict[str, str]]" = None) -> Completed:
+    def run(argv: Sequence[str], stdin: Optional[str] = None, environ: Optional[dict[str, str]] = None) -> Completed:
         extra = {"LC_ALL": "C", **(environ or {})}
         try:
             if stdin is None:
@@ -59,7 +59,8 @@ def runner_of(module: Any) -> Run:
             else:
                 # run_command writes all of stdin before it reads anything, so that a tool which complains line by line blocks for ever.
                 done = subprocess.run(
-                    list(argv), input=stdin, capture_output=True, encoding="utf-8", errors="surrogateescape", env={**os.environ, **extra}, check=False
+                    list(argv), input=stdin, env={**os.environ, **extra}, capture_output=True, check=False,
+                    encoding="utf-8", errors="surrogateescape",
                 )
                 rc, out, err = done.returncode, done.stdout, done.stderr
         except OSError as exception:
