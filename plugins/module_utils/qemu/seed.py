@@ -1,0 +1,75 @@
+# Copyright (c) 2026 Datapath Lab contributors
+# GNU General Public License v3.0 or later (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The files that make a node this node: name, addresses, keys. They reach it as a second archive behind its initramfs."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Dict, Tuple
+
+from ansible_collections.datapath.lab.plugins.module_utils.qemu import cpio
+from ansible_collections.datapath.lab.plugins.module_utils.qemu.spec import MANAGEMENT_NETWORK, Node, management_mac
+
+MANAGEMENT_ADDRESS = str(MANAGEMENT_NETWORK[15])
+MANAGEMENT_HOST = str(MANAGEMENT_NETWORK[2])
+
+
+def _link(mac: str, interface: str) -> str:
+    return f"[Match]\nMACAddress={mac}\n\n[Link]\nName={interface}\n"
+
+
+def _network(mac: str, address: "str | None") -> str:
+    # Nothing in a lab announces itself: no router solicitation, no link-local traffic in the middle of a measurement.
+    own = f"Address={address}\n" if address else ""
+    return (
+        f"[Match]\nMACAddress={mac}\n\n[Link]\nRequiredForOnline=no\n\n"
+        f"[Network]\n{own}LinkLocalAddressing=no\nIPv6AcceptRA=no\nLLDP=no\nKeepConfiguration=yes\n"
+    )
+
+
+def files(lab: str, node: Node, authorized_key: str, host_key: str, host_key_public: str, hosts: str) -> "Dict[str, Tuple[int, bytes]]":
+    """Return a node's own files by path.
+
+    :param lab: name of the lab.
+    :param node: the node.
+    :param authorized_key: the lab's public key.
+    :param host_key: the node's private host key.
+    :param host_key_public: its public half.
+    :param hosts: text of /etc/hosts.
+    """
+    mac = management_mac(lab, node.index)
+    entries = {
+        "etc/hostname": (0o644, f"{node.name}\n"),
+        "etc/hosts": (0o644, hosts),
+        "etc/machine-id": (0o444, hashlib.sha256(f"{lab}/{node.name}".encode()).hexdigest()[:32] + "\n"),
+        "etc/ssh/ssh_host_ed25519_key": (0o600, host_key),
+        "etc/ssh/ssh_host_ed25519_key.pub": (0o644, host_key_public),
+        "etc/systemd/network/10-mgmt0.link": (0o644, _link(mac, "mgmt0")),
+        "etc/systemd/network/10-mgmt0.network": (0o644, _network(mac, f"{MANAGEMENT_ADDRESS}/{MANAGEMENT_NETWORK.prefixlen}")),
+        "root/.ssh/authorized_keys": (0o600, authorized_key),
+    }
+    for nic in node.nics:
+        entries[f"etc/systemd/network/20-{nic.interface}.link"] = (0o644, _link(nic.mac, nic.interface))
+        entries[f"etc/systemd/network/20-{nic.interface}.network"] = (0o644, _network(nic.mac, nic.address))
+    return {path: (mode, text.encode()) for path, (mode, text) in entries.items()}
+
+
+def archive(entries: "Dict[str, Tuple[int, bytes]]") -> bytes:
+    """Return the archive that puts these files under /seed, from where the initramfs copies them over the root disk."""
+    members: "Dict[str, Tuple[int, bytes]]" = {f"seed/{path}": (cpio.regular(mode), content) for path, (mode, content) in entries.items()}
+    # sshd refuses keys in a directory that others may write to.
+    members["seed/root"] = (cpio.DIRECTORY & ~0o077, b"")
+    members["seed/root/.ssh"] = (cpio.DIRECTORY & ~0o077, b"")
+    return cpio.archive(members)
+
+
+def hosts_file(nodes: "list[Node]") -> str:
+    """Return /etc/hosts for every node of the lab: each by its first address."""
+    lines = ["127.0.0.1 localhost", "::1 localhost"]
+    for node in nodes:
+        address = next((nic.address for nic in node.nics if nic.address), None)
+        if address:
+            lines.append(f"{address.split('/', maxsplit=1)[0]} {node.name}")
+    return "\n".join(lines) + "\n"
