@@ -11,7 +11,8 @@ version_added: "0.1.0"
 author:
   - Datapath Lab contributors (@datapath-lab)
 description:
-  - Runs tasks in a node that M(datapath.lab.netns_lab) has made. The controller is the machine that holds the node, and the play runs as root there.
+  - Runs tasks in a node that M(datapath.lab.netns_lab) has made. The controller is the machine that holds the node, and the play runs
+    as root there.
   - A task enters the node's network, mount, UTS, IPC and PID namespaces with C(nsenter); there is no daemon and no login, and
     privilege escalation is not needed since the tasks are root in the node.
 options:
@@ -55,7 +56,6 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError, AnsibleFileNo
 from ansible.module_utils.common.text.converters import to_bytes, to_text
 from ansible.plugins.connection import ConnectionBase
 from ansible.utils.display import Display
-
 from ansible_collections.datapath.lab.plugins.module_utils.errors import LabError
 from ansible_collections.datapath.lab.plugins.module_utils.netns.state import Holder, running_node
 
@@ -127,7 +127,9 @@ class Connection(ConnectionBase):
         """Copy a file into the node."""
         super().put_file(in_path, out_path)
         if not os.path.exists(to_bytes(in_path, errors="surrogate_or_strict")):
-            raise AnsibleFileNotFound(f"The file {in_path} to be copied into node {self.get_option('remote_addr')} does not exist on the controller.")
+            raise AnsibleFileNotFound(
+                f"The file {in_path} to be copied into node {self.get_option('remote_addr')} does not exist on the controller."
+            )
         with open(in_path, "rb") as stream:
             content = stream.read()
         status, _out, err = self._enter(["/bin/dd", f"of={out_path}", "bs=65536", "status=none"], content)

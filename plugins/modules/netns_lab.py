@@ -123,7 +123,6 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.process import get_bin_path
-
 from ansible_collections.datapath.lab.plugins.module_utils.command import runner_of
 from ansible_collections.datapath.lab.plugins.module_utils.errors import LabError
 from ansible_collections.datapath.lab.plugins.module_utils.netns import apply, model, state

@@ -15,21 +15,38 @@ from ansible_collections.datapath.lab.plugins.module_utils.netns import holder a
 from ansible_collections.datapath.lab.plugins.module_utils.netns import state
 from ansible_collections.datapath.lab.plugins.module_utils.netns.links import links_of
 from ansible_collections.datapath.lab.plugins.module_utils.netns.model import Lab, Nic
-from ansible_collections.datapath.lab.plugins.module_utils.netns.plan import ALIAS, BRIDGE, Action, Configure, EndNode, HaveNode, Plug, StartNode, Unplug
+from ansible_collections.datapath.lab.plugins.module_utils.netns.plan import (
+    ALIAS,
+    BRIDGE,
+    Action,
+    Configure,
+    EndNode,
+    HaveNode,
+    Plug,
+    StartNode,
+    Unplug,
+)
 
 
 def check_machine(want: Lab, find_program: Callable[[str], Optional[str]], effective_uid: int) -> None:
     """Raise when this machine cannot hold the lab; before anything is changed."""
     if effective_uid != 0:
-        raise MissingCapabilityError("The netns substrate needs root on this machine, since it makes namespaces and mounts: run the playbook as root.")
+        raise MissingCapabilityError(
+            "The netns substrate needs root on this machine, since it makes namespaces and mounts: run the playbook as root."
+        )
     for program, package in (("ip", "iproute2"), ("nsenter", "util-linux")):
         if find_program(program) is None:
-            raise MissingCapabilityError(f"The netns substrate needs the program {program!r}, which is not in PATH: install the package {package}.")
+            raise MissingCapabilityError(
+                f"The netns substrate needs the program {program!r}, which is not in PATH: install the package {package}."
+            )
     if not os.path.isdir(want.rootfs):
         raise InvalidValueError(f"The nodes' root file system {want.rootfs!r} is not a directory: build it first, with role lab.")
     for path in ("usr/bin/python3", "bin/sh"):
         if not os.path.lexists(os.path.join(want.rootfs, path)):
-            raise InvalidValueError(f"The nodes' root file system {want.rootfs!r} has no /{path}: it is not a finished Debian tree; build it again, with role lab.")
+            raise InvalidValueError(
+                f"The nodes' root file system {want.rootfs!r} has no /{path}: it is not a finished Debian tree; "
+                "build it again, with role lab."
+            )
 
 
 class NetnsLab:
@@ -116,7 +133,9 @@ class NetnsLab:
 
     def _plug(self, action: Plug) -> None:
         peer = self.holders[action.node_b].namespace("net")
-        self._batch(action.node_a, [f"link add {_veth_end(action.nic_a)} type veth peer {_veth_end(action.nic_b)} netns {peer}"], str(action))
+        self._batch(
+            action.node_a, [f"link add {_veth_end(action.nic_a)} type veth peer {_veth_end(action.nic_b)} netns {peer}"], str(action)
+        )
         self._batch(action.node_a, [f"link set {action.nic_a.name} alias '{ALIAS}'"], str(action))
         self._batch(action.node_b, [f"link set {action.nic_b.name} alias '{ALIAS}'"], str(action))
 
@@ -171,7 +190,9 @@ def want_as_dict(want: Optional[Lab]) -> Dict[str, Any]:
     return {
         node.name: {
             "runs": True,
-            "cards": {nic.name: {"addresses": sorted(nic.addresses), "mtu": nic.mtu, "queues": nic.queues, "mac": nic.mac} for nic in node.nics},
+            "cards": {
+                nic.name: {"addresses": sorted(nic.addresses), "mtu": nic.mtu, "queues": nic.queues, "mac": nic.mac} for nic in node.nics
+            },
         }
         for node in sorted((*want.nodes, *want.switches()), key=lambda node: node.name)
     }

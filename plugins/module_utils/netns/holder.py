@@ -4,8 +4,8 @@
 
 """Start and end the process that holds a node's namespaces.
 
-Nothing is pinned: no namespace has a name on the host and nothing is mounted in the host's mount namespace. When process 1 of a node ends, for
-whatever reason, the kernel ends all its other processes and takes back its namespaces, its file system and its wires.
+Nothing is pinned: no namespace has a name on the host and nothing is mounted in the host's mount namespace. When process 1 of a
+node ends, for whatever reason, the kernel ends all its other processes and takes back its namespaces, its file system and its wires.
 """
 
 from __future__ import annotations
@@ -45,7 +45,13 @@ NAMESPACES = syscalls.CLONE_NEWNET | syscalls.CLONE_NEWNS | syscalls.CLONE_NEWUT
 
 # Name, major, minor: what a Debian process expects in /dev; mode 0666 as udev gives them.
 DEVICES = (("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0), ("net/tun", 10, 200))
-DEVICE_LINKS = (("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"), ("stdout", "/proc/self/fd/1"), ("stderr", "/proc/self/fd/2"), ("ptmx", "pts/ptmx"))
+DEVICE_LINKS = (
+    ("fd", "/proc/self/fd"),
+    ("stdin", "/proc/self/fd/0"),
+    ("stdout", "/proc/self/fd/1"),
+    ("stderr", "/proc/self/fd/2"),
+    ("ptmx", "pts/ptmx"),
+)
 # The host's own devices that a node may use when the host has them.
 SHARED_DEVICES = ("/dev/kvm", "/dev/vhost-net")
 
@@ -148,7 +154,11 @@ def _become_init(wanted: Start, go_read: int, report_write: int) -> None:
         enter_root(wanted)
         syscalls.set_hostname(wanted.node)
         os.set_inheritable(report_write, False)
-        os.execve("/usr/bin/python3", list(wanted.argv()), {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "container": "datapath-lab"})
+        os.execve(
+            "/usr/bin/python3",
+            list(wanted.argv()),
+            {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "container": "datapath-lab"},
+        )
     except OSError as error:
         os.write(report_write, f"{_sentence(error)}\n".encode())
         os._exit(1)
@@ -219,7 +229,12 @@ def _mount_kernel(root: str) -> None:
         os.makedirs(f"{root}/{name}", exist_ok=True)
     syscalls.mount("proc", f"{root}/proc", "proc", guarded)
     syscalls.mount("sysfs", f"{root}/sys", "sysfs", guarded)
-    for path, writable in (("/proc/sys", "/proc/sys/net"), ("/proc/irq", ""), ("/proc/sysrq-trigger", ""), ("/sys", "/sys/devices/virtual/net")):
+    for path, writable in (
+        ("/proc/sys", "/proc/sys/net"),
+        ("/proc/irq", ""),
+        ("/proc/sysrq-trigger", ""),
+        ("/sys", "/sys/devices/virtual/net"),
+    ):
         if not os.path.exists(root + path):
             continue
         if path != "/sys":
@@ -261,7 +276,10 @@ def end(pid: int, started: int, proc: str = "/proc") -> None:
             return
         signal.pidfd_send_signal(descriptor, signal.SIGKILL)
         if not select.select([descriptor], [], [], END_SECONDS)[0]:
-            raise LabError(f"Process {pid} did not end within {END_SECONDS:.0f} s of SIGKILL: a process of that node hangs in the kernel; see /proc/{pid}/stack.")
+            raise LabError(
+                f"Process {pid} did not end within {END_SECONDS:.0f} s of SIGKILL: a process of that node hangs in "
+                f"the kernel; see /proc/{pid}/stack."
+            )
     finally:
         os.close(descriptor)
 

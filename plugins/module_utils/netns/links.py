@@ -49,7 +49,7 @@ def links_of(text: str) -> Dict[str, Link]:
 
 
 def objects_of(text: str) -> List[Mapping[str, Any]]:
-    """Return the list of objects that ``ip -j`` printed; it prints nothing at all for an empty list, and ``{}`` for what a filter left out."""
+    """Return the list of objects that ``ip -j`` printed; it may print nothing for an empty list, and ``{}`` for what a filter left out."""
     if not text.strip():
         return []
     try:
@@ -78,7 +78,9 @@ def _link_of(entry: Mapping[str, Any]) -> Link:
             up="UP" in entry["flags"],
             tx_queues=int(entry.get("num_tx_queues", 1)),
             rx_queues=int(entry.get("num_rx_queues", 1)),
-            addresses=tuple(f"{address['local']}/{address['prefixlen']}" for address in entry.get("addr_info", []) if address.get("scope") != "link"),
+            addresses=tuple(
+                f"{address['local']}/{address['prefixlen']}" for address in entry.get("addr_info", []) if address.get("scope") != "link"
+            ),
             alias=entry.get("ifalias"),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -22,7 +22,17 @@ QUEUES_RANGE = (1, 64)
 # A lab's traffic stays inside it, and so do its addresses: RFC 2544, the documentation ranges, and the private ranges that pods use.
 LAB_NETWORKS = tuple(
     ipaddress.ip_network(text)
-    for text in ("198.18.0.0/15", "192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "2001:db8::/32", "fc00::/7")
+    for text in (
+        "198.18.0.0/15",
+        "192.0.2.0/24",
+        "198.51.100.0/24",
+        "203.0.113.0/24",
+        "10.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "2001:db8::/32",
+        "fc00::/7",
+    )
 )
 SWITCH_PREFIX = "wire."
 
@@ -30,14 +40,18 @@ SWITCH_PREFIX = "wire."
 def valid_lab_name(name: str) -> str:
     """Return the name of a lab, or raise when it cannot be part of a path and of a mark on a process."""
     if not NAME.fullmatch(name):
-        raise InvalidValueError(f"The lab's name {name!r} is not allowed: use 1 to 63 letters, digits, dots and hyphens, with a letter or digit at both ends.")
+        raise InvalidValueError(
+            f"The lab's name {name!r} is not allowed: use 1 to 63 letters, digits, dots and hyphens, with a letter or digit at both ends."
+        )
     return name
 
 
 def valid_interface(name: str, where: str) -> str:
     """Return the name of an interface, or raise."""
     if not INTERFACE.fullmatch(name):
-        raise InvalidValueError(f"{where}: the interface name {name!r} is not allowed: 1 to 15 letters, digits, '_', '.', '-', with a letter or digit first.")
+        raise InvalidValueError(
+            f"{where}: the interface name {name!r} is not allowed: 1 to 15 letters, digits, '_', '.', '-', with a letter or digit first."
+        )
     return name
 
 
@@ -111,7 +125,10 @@ class Lab:
         """Read and check the module's parameters."""
         valid_lab_name(name)
         if not rootfs.startswith("/") or any(character in rootfs for character in ":,\\"):
-            raise InvalidValueError(f"The root file system {rootfs!r} must be an absolute path without ':', ',' and '\\', since it becomes an overlay's lower directory.")
+            raise InvalidValueError(
+                f"The root file system {rootfs!r} must be an absolute path without ':', ',' and '\\', since it "
+                "becomes an overlay's lower directory."
+            )
         if disk_mib < 16:
             raise InvalidValueError(f"A node's disk of {disk_mib} MiB is too small: the least is 16 MiB.")
         lab = cls(name, rootfs, disk_mib, tuple(_node_of(given, name) for given in nodes))
@@ -123,7 +140,10 @@ class Lab:
         _refuse_repeated(names, "Two nodes are called {0!r}; each node needs a name of its own.")
         for node in self.nodes:
             _refuse_repeated([nic.name for nic in node.nics], f"Node {node.name} has two cards called {{0!r}}.")
-        _refuse_repeated([f"{nic.network} {nic.mac}" for node in self.nodes for nic in node.nics], "Two cards on one network have the same MAC address ({0}).")
+        _refuse_repeated(
+            [f"{nic.network} {nic.mac}" for node in self.nodes for nic in node.nics],
+            "Two cards on one network have the same MAC address ({0}).",
+        )
         _refuse_repeated(
             [f"{nic.network} {address.split('/')[0]}" for node in self.nodes for nic in node.nics for address in nic.addresses],
             "Two cards on one network have the same address ({0}).",
@@ -140,14 +160,19 @@ class Lab:
     def switches(self) -> Tuple[Node, ...]:
         """Return the switches: one for each network that has not exactly two ends, since two ends are joined directly."""
         return tuple(
-            Node(SWITCH_PREFIX + network, tuple(switch_port(node, nic) for node, nic in ends)) for network, ends in self.networks().items() if len(ends) != 2
+            Node(SWITCH_PREFIX + network, tuple(switch_port(node, nic) for node, nic in ends))
+            for network, ends in self.networks().items()
+            if len(ends) != 2
         )
 
 
 def _node_of(given: Mapping[str, Any], lab: str) -> Node:
     name = str(given["name"])
     if not NAME.fullmatch(name) or name.startswith(SWITCH_PREFIX):
-        raise InvalidValueError(f"The node's name {name!r} is not allowed: use 1 to 63 letters, digits, dots and hyphens; names that begin with '{SWITCH_PREFIX}' are the lab's own.")
+        raise InvalidValueError(
+            f"The node's name {name!r} is not allowed: use 1 to 63 letters, digits, dots and hyphens; names that "
+            f"begin with '{SWITCH_PREFIX}' are the lab's own."
+        )
     return Node(name, tuple(Nic.of(nic, lab, name) for nic in given["nics"]))
 
 

@@ -120,7 +120,12 @@ def plan(have: Mapping[str, HaveNode], want: Optional[Lab]) -> List[Action]:
     wires = _wires(want)
     links = {name: dict(found.links) for name, found in kept.items()}
     plugs, unplugs = _plan_wires(wires, links, wanted)
-    settings = [action for node in wanted.values() for nic in node.nics for action in _settings(node.name, nic, links.get(node.name, {}), node.name in names_of_switches)]
+    settings = [
+        action
+        for node in wanted.values()
+        for nic in node.nics
+        for action in _settings(node.name, nic, links.get(node.name, {}), node.name in names_of_switches)
+    ]
     return [*ends, *starts, *unplugs, *plugs, *settings]
 
 
@@ -146,7 +151,9 @@ def _wires(want: Lab) -> List[Tuple[str, Nic, str, Nic]]:
     return wires
 
 
-def _plan_wires(wires: Sequence[Tuple[str, Nic, str, Nic]], links: Dict[str, Dict[str, Link]], wanted: Mapping[str, Node]) -> Tuple[List[Action], List[Action]]:
+def _plan_wires(
+    wires: Sequence[Tuple[str, Nic, str, Nic]], links: Dict[str, Dict[str, Link]], wanted: Mapping[str, Node]
+) -> Tuple[List[Action], List[Action]]:
     """Return what to plug and what to unplug, and take out of ``links`` what will be gone."""
     plugs: List[Action] = []
     unplugs: List[Action] = []
