@@ -1,0 +1,103 @@
+# Copyright (c) 2026 Datapath Lab contributors
+# GNU General Public License v3.0 or later (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Observe the way of packets: routes, kinds of interfaces, and their counters while probes are sent."""
+
+from __future__ import annotations
+
+import re
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+
+from ansible_collections.datapath.lab.plugins.module_utils.command import Run
+from ansible_collections.datapath.lab.plugins.module_utils.errors import ParseError
+from ansible_collections.datapath.lab.plugins.module_utils.netns.links import Link, links_of, objects_of
+from ansible_collections.datapath.lab.plugins.module_utils.path_witness.judge import Observation, Path, Seen
+
+Counters = Dict[str, Tuple[int, int]]
+SUMMARY = re.compile(r"(\d+) packets transmitted, (\d+) (?:packets )?received")
+
+
+def counters_of(text: str) -> Counters:
+    """Return packets sent and received by each interface.
+
+    [{"ifname":"data0","stats64":{"rx":{"bytes":238,"packets":3,...},"tx":{"bytes":824,"packets":10,...}}}]
+    """
+    try:
+        return {
+            str(entry["ifname"]): (int(entry["stats64"]["tx"]["packets"]), int(entry["stats64"]["rx"]["packets"]))
+            for entry in objects_of(text)
+        }
+    except (KeyError, TypeError, ValueError) as error:
+        raise ParseError("ip -j -s link", f"an interface has no packet counters ({error!r})", text) from error
+
+
+def route_of(text: str) -> Tuple[Optional[str], Optional[str]]:
+    """Return interface and gateway of the route that ``ip -j route get`` found.
+
+    [{"dst":"198.18.0.1","gateway":"198.19.0.1","dev":"eth0","prefsrc":"198.19.0.2","flags":[],"uid":0,"cache":[]}]
+    """
+    found = objects_of(text)
+    if len(found) != 1 or not isinstance(found[0].get("dev"), str):
+        raise ParseError("ip -j route get", "there is not one route with an interface", text)
+    return found[0]["dev"], found[0].get("gateway")
+
+
+def answers_of(text: str) -> Tuple[int, int]:
+    """Return how many probes were sent and how many were answered.
+
+    20 packets transmitted, 20 received, 0% packet loss, time 21ms
+    """
+    found = SUMMARY.search(text)
+    if found is None:
+        raise ParseError("ping", "there is no line of packets transmitted and received", text)
+    return int(found.group(1)), int(found.group(2))
+
+
+def observe(run: Run, paths: Sequence[Path], path: Path, target: str, probes: int) -> Observation:
+    """Send probes over one path and count packets on the interfaces of all paths."""
+    namespaces: List[Optional[str]] = sorted({hop[0] for each in paths for hop in each.hops()}, key=str)
+    links = {namespace: _links(run, namespace) for namespace in namespaces}
+    if links[path.namespace] is None:
+        return Observation(None, None, {}, probes, 0)
+    route = run(["ip", *_where(path.namespace), "-j", "route", "get", target])
+    interface, gateway = route_of(route.stdout) if route.rc == 0 else (None, None)
+    before = {namespace: _counters(run, namespace) for namespace in namespaces if links[namespace] is not None}
+    # As fast as the answers come, and not longer than two seconds.
+    ping = ["ping", "-q", "-n", "-c", str(probes), "-i", "0.002", "-w", "2", target]
+    said = run(["nsenter", f"--net=/run/netns/{path.namespace}", "--", *ping] if path.namespace else ping)
+    sent, answered = answers_of(said.stdout) if said.rc in (0, 1) else (probes, 0)
+    after = {namespace: _counters(run, namespace) for namespace in before}
+    hops = {hop for each in paths for hop in each.hops()}
+    interfaces = {hop: seen for hop in hops for seen in [_seen(hop, links, before, after)] if seen is not None}
+    return Observation(interface, gateway, interfaces, max(sent, probes), answered)
+
+
+def _seen(
+    hop: Tuple[Optional[str], str],
+    links: Mapping[Optional[str], Optional[Mapping[str, Link]]],
+    before: Mapping[Optional[str], Counters],
+    after: Mapping[Optional[str], Counters],
+) -> Optional[Seen]:
+    namespace, name = hop
+    link = (links.get(namespace) or {}).get(name)
+    if link is None or name not in before[namespace] or name not in after[namespace]:
+        return None
+    (sent, received), (sent_before, received_before) = after[namespace][name], before[namespace][name]
+    return Seen(link.kind, link.mode, link.index, link.lower, sent - sent_before, received - received_before)
+
+
+def _where(namespace: Optional[str]) -> List[str]:
+    return ["-n", namespace] if namespace else []
+
+
+def _links(run: Run, namespace: Optional[str]) -> Optional[Mapping[str, Link]]:
+    """Return the interfaces of a namespace, or None when there is no such namespace."""
+    listing = run(["ip", *_where(namespace), "-j", "-d", "address", "show"])
+    if namespace is not None and listing.rc != 0:
+        return None
+    return links_of(listing.require("list the interfaces of the node").stdout)
+
+
+def _counters(run: Run, namespace: Optional[str]) -> Counters:
+    return counters_of(run(["ip", *_where(namespace), "-j", "-s", "link", "show"]).require("read the packet counters").stdout)
