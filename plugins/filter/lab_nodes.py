@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Callable, Mapping, Sequence
 
 
-def lab_nodes(hostvars: "Mapping[str, Mapping[str, Any]]", names: "Sequence[str]") -> "dict[str, Any]":
+def lab_nodes(hostvars: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> dict[str, Any]:
     """Return each named host's ``lab_node``; an empty dictionary for a host that has none, which the check of the lab then refuses."""
     return {name: hostvars[name].get("lab_node", {}) for name in names}
 
@@ -17,6 +17,6 @@ def lab_nodes(hostvars: "Mapping[str, Mapping[str, Any]]", names: "Sequence[str]
 class FilterModule:
     """The filters of this file."""
 
-    def filters(self) -> "dict[str, Callable[..., Any]]":
+    def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filters by name."""
         return {"lab_nodes": lab_nodes}

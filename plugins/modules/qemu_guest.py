@@ -135,7 +135,7 @@ def wanted(given: dict, guest_keys: keys.Keys) -> guests.Want:
     return guests.Want(node, boot, seed.archive(own))
 
 
-def start(module: AnsibleModule, guest: guests.Guest) -> "list[str]":
+def start(module: AnsibleModule, guest: guests.Guest) -> list[str]:
     """Bring the guest up; return the steps."""
     given = module.params
     want = wanted(given, keys.Keys(runner_of(module), given["lab"], Path(given["state_dir"])))
@@ -147,7 +147,7 @@ def start(module: AnsibleModule, guest: guests.Guest) -> "list[str]":
     return steps
 
 
-def end(module: AnsibleModule, guest: guests.Guest) -> "list[str]":
+def end(module: AnsibleModule, guest: guests.Guest) -> list[str]:
     """Stop or remove the guest; return the steps."""
     absent, running = module.params["state"] == "absent", guest.have().running
     steps = (["stop"] if running else []) + (["remove"] if absent and guest.directory.exists() else [])

@@ -26,7 +26,7 @@ from ansible_collections.datapath.lab.plugins.module_utils.qemu.image import PRO
 MIN_QEMU = 10
 
 
-def parse_qemu_version(text: str) -> "Tuple[int, ...]":
+def parse_qemu_version(text: str) -> Tuple[int, ...]:
     """Read ``qemu-system-x86_64 --version``.
 
     Sample: ``QEMU emulator version 10.0.2 (Debian 1:10.0.2+ds-2+deb13u1~bpo12+1)``
@@ -37,7 +37,7 @@ def parse_qemu_version(text: str) -> "Tuple[int, ...]":
     return tuple(int(part) for part in match.group(1).split("."))
 
 
-def require_qemu(version: "Tuple[int, ...]") -> None:
+def require_qemu(version: Tuple[int, ...]) -> None:
     """Refuse a QEMU under which an emulated guest panics."""
     if version[0] < MIN_QEMU:
         shown = ".".join(str(part) for part in version)
@@ -52,19 +52,19 @@ class Verdict:
 
     accelerator: str
     reason: str
-    seconds: "Optional[float]"
+    seconds: Optional[float]
 
-    def as_dict(self) -> "Dict[str, Any]":
+    def as_dict(self) -> Dict[str, Any]:
         """Return the form that is recorded and returned."""
         return {"accelerator": self.accelerator, "reason": self.reason, "probe_seconds": self.seconds}
 
 
-def key_of(kernel: str, qemu: "Tuple[int, ...]", image_key: str, device_there: bool) -> str:
+def key_of(kernel: str, qemu: Tuple[int, ...], image_key: str, device_there: bool) -> str:
     """Return the name of a recorded verdict: it holds for one host kernel, QEMU and guest kernel."""
     return hashlib.sha256(json.dumps([kernel, qemu, image_key, device_there, 1]).encode()).hexdigest()[:16]
 
 
-def recorded(path: Path) -> "Optional[Verdict]":
+def recorded(path: Path) -> Optional[Verdict]:
     """Return the recorded verdict, or None if there is none that can be read."""
     try:
         data = json.loads(path.read_text())
@@ -81,7 +81,7 @@ def record(path: Path, verdict: Verdict) -> None:
     os.rename(partial, path)
 
 
-def probe_argv(kernel: Path, initrd: Path, console: Path) -> "list[str]":
+def probe_argv(kernel: Path, initrd: Path, console: Path) -> list[str]:
     """Return the command of the probe guest: no disk, no card, a marker on its console."""
     return [
         QEMU, "-name", "datapath-lab-probe", "-nodefaults", "-no-user-config", "-display", "none", "-M", "q35,accel=kvm", "-cpu", "host", "-smp", "2",

@@ -35,7 +35,7 @@ def _member(number: int, path: str, mode: int, content: bytes) -> bytes:
     return _padded(b"070701" + b"".join(b"%08X" % field for field in fields) + name) + _padded(content)
 
 
-def _parents(paths: "Iterable[str]") -> "list[str]":
+def _parents(paths: Iterable[str]) -> list[str]:
     """Return every directory above the given paths, each before what lies in it."""
     found = set()
     for path in paths:
@@ -49,7 +49,7 @@ def archive(entries: Entries) -> bytes:
 
     :param entries: by path relative to the root; missing parents are added as directories with mode 0755.
     """
-    members = {path: (DIRECTORY, b"") for path in _parents(entries)}
+    members = dict.fromkeys(_parents(entries), (DIRECTORY, b""))
     members.update({path: (mode, content) for path, (mode, content) in sorted(entries.items())})
     # A directory sorts before its content because its path is a prefix.
     body = b"".join(_member(number, path, mode, content) for number, (path, (mode, content)) in enumerate(sorted(members.items()), 1))

@@ -26,6 +26,8 @@ from ansible_collections.datapath.lab.plugins.module_utils.qemu.spec import MANA
 
 QEMU = "qemu-system-x86_64"
 CONSOLE_LINES = 15
+# Without the parts of a PC for which the guest would only load drivers.
+MACHINE = "q35,sata=off,smbus=off,i8042=off,vmport=off,usb=off"
 
 
 @dataclass(frozen=True)
@@ -37,17 +39,17 @@ class Boot:
     kernel: Path
     initrd: Path
 
-    def as_dict(self) -> "Dict[str, str]":
+    def as_dict(self) -> Dict[str, str]:
         """Return the form that is recorded."""
         return {"accelerator": self.accelerator, "disk": str(self.disk), "kernel": str(self.kernel), "initrd": str(self.initrd)}
 
 
-def machine_argv(accelerator: str) -> "List[str]":
-    """Return the machine and CPU for an accelerator, "kvm" or "emulated"."""
+def machine_argv(accelerator: str, nested: bool) -> List[str]:
+    """Return the machine and CPU for an accelerator, "kvm" or "emulated"; ``nested``: the guest has guests itself."""
     if accelerator == "kvm":
-        return ["-M", "q35,accel=kvm", "-cpu", "host"]
+        return ["-M", f"{MACHINE},accel=kvm", "-cpu", "host"]
     # Five-level page tables make every emulated page walk longer and serve no guest of this size.
-    return ["-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max,la57=off"]
+    return ["-M", MACHINE, "-accel", "tcg,thread=multi", "-cpu", f"max,la57=off,svm={'on' if nested else 'off'}"]
 
 
 def append_line(accelerator: str) -> str:
@@ -60,7 +62,7 @@ def append_line(accelerator: str) -> str:
     return " ".join([*words, "mitigations=off"] if accelerator == "emulated" else words)
 
 
-def _card(nic: Nic, number: int, handles: "Sequence[int]") -> "List[str]":
+def _card(nic: Nic, number: int, handles: Sequence[int]) -> List[str]:
     """Return the arguments for a card whose tap queues are these file descriptors."""
     fds = ":".join(str(handle) for handle in handles)
     netdev = f"tap,id=data{number},vhost=off," + (f"fds={fds}" if len(handles) > 1 else f"fd={fds}")
@@ -74,7 +76,7 @@ def _card(nic: Nic, number: int, handles: "Sequence[int]") -> "List[str]":
     return ["-netdev", netdev, "-device", device]
 
 
-def qemu_argv(lab: str, node: Node, boot: Boot, directory: Path, taps: "Sequence[Sequence[int]]") -> "List[str]":
+def qemu_argv(lab: str, node: Node, boot: Boot, directory: Path, taps: Sequence[Sequence[int]]) -> List[str]:
     """Return the whole command.
 
     :param lab: name of the lab.
@@ -86,7 +88,7 @@ def qemu_argv(lab: str, node: Node, boot: Boot, directory: Path, taps: "Sequence
     forward = f"hostfwd=tcp:127.0.0.1:{node.port}-{seed.MANAGEMENT_ADDRESS}:22"
     argv = [
         QEMU, "-name", f"{lab}/{node.name},process={node.name}.{lab}"[:200], "-nodefaults", "-no-user-config", "-display", "none", "-daemonize",
-        "-pidfile", str(directory / "qemu.pid"), *machine_argv(boot.accelerator), "-smp", str(node.cpus), "-m", f"{node.memory_mib}M",
+        "-pidfile", str(directory / "qemu.pid"), *machine_argv(boot.accelerator, node.nested), "-smp", str(node.cpus), "-m", f"{node.memory_mib}M",
         "-kernel", str(boot.kernel), "-initrd", str(directory / "initrd"), "-append", append_line(boot.accelerator),
         "-drive", f"file={directory / 'overlay.qcow2'},if=none,id=root,format=qcow2,cache=writeback,discard=unmap",
         "-device", "virtio-blk-pci,drive=root",
@@ -113,9 +115,9 @@ class Record:
 
     fingerprint: str
     disk: str
-    process: "Optional[ProcessIdentity]"
-    boot_seconds: "Optional[float]"
-    argv: "Tuple[str, ...]"
+    process: Optional[ProcessIdentity]
+    boot_seconds: Optional[float]
+    argv: Tuple[str, ...]
 
     def as_text(self) -> str:
         """Return the text of the record."""
@@ -126,7 +128,7 @@ class Record:
         return json.dumps(data, indent=1) + "\n"
 
     @classmethod
-    def from_text(cls, text: str) -> "Optional[Record]":
+    def from_text(cls, text: str) -> Optional[Record]:
         """Read a record; None if it is not whole, since a guest whose record is lost is found through its pid file."""
         try:
             data = json.loads(text)
@@ -154,8 +156,8 @@ class Want:
 class Have:
     """A guest as it is."""
 
-    record: "Optional[Record]"
-    process: "Optional[ProcessIdentity]"
+    record: Optional[Record]
+    process: Optional[ProcessIdentity]
     overlay: bool
 
     @property
@@ -164,7 +166,7 @@ class Have:
         return self.process is not None
 
 
-def plan_started(have: Have, want: Want) -> "List[str]":
+def plan_started(have: Have, want: Want) -> List[str]:
     """Return the steps that make a guest run as wanted; empty if it does."""
     same = have.record is not None and have.record.fingerprint == want.fingerprint
     ready = have.record is not None and have.record.boot_seconds is not None
@@ -180,7 +182,7 @@ def plan_started(have: Have, want: Want) -> "List[str]":
     return [*steps, "wait"]
 
 
-def console_tail(text: str, lines: int = CONSOLE_LINES) -> "List[str]":
+def console_tail(text: str, lines: int = CONSOLE_LINES) -> List[str]:
     """Return the last lines that a guest wrote, without what only a terminal understands."""
     clean = "".join(char for char in text.replace("\x1bc", "").replace("\x1b", "") if char == "\n" or char.isprintable())
     return [line.rstrip() for line in clean.splitlines() if line.strip()][-lines:]
@@ -237,7 +239,7 @@ def monitor(directory: Path, command: str, limit_s: float = 5.0) -> None:
 class Guest:
     """A node's QEMU process and its directory; only this changes them."""
 
-    def __init__(self, run: Run, lab: str, name: str, state: Path, processes: "Optional[Processes]" = None) -> None:
+    def __init__(self, run: Run, lab: str, name: str, state: Path, processes: Optional[Processes] = None) -> None:
         self._run = run
         self._lab = lab
         self._name = name
@@ -252,18 +254,10 @@ class Guest:
         record = Record.from_text(record_file.read_text()) if record_file.is_file() else None
         return Have(record, self._running(record), (self.directory / "overlay.qcow2").is_file())
 
-    def _running(self, record: "Optional[Record]") -> "Optional[ProcessIdentity]":
+    def _running(self, record: Optional[Record]) -> Optional[ProcessIdentity]:
         if record and self._processes.runs(record.process):
             return record.process
-        # A run that was killed between QEMU's start and the record left only QEMU's own pid file.
-        pid_file = self.directory / "qemu.pid"
-        try:
-            pid = int(pid_file.read_text())
-        except (FileNotFoundError, ValueError):
-            return None
-        if str(pid_file) not in self._processes.command_line(pid):
-            return None
-        return self._processes.identify(pid)
+        return self._processes.holder_of("-pidfile", str(self.directory / "qemu.pid"))
 
     # --- towards running
 
@@ -274,7 +268,7 @@ class Guest:
                 f"Port {node.port} on 127.0.0.1, the SSH port of node {node.name!r}, is already taken by another process; choose another lab_port_base."
             )
 
-    def apply(self, steps: "Sequence[str]", want: Want, namespace: Path, limit_s: float) -> "Optional[float]":
+    def apply(self, steps: Sequence[str], want: Want, namespace: Path, limit_s: float) -> Optional[float]:
         """Do the steps of :func:`plan_started`; return the seconds from power-on to SSH if it was started.
 
         :param steps: the plan.
@@ -312,7 +306,7 @@ class Guest:
         os.chmod(self.directory / "initrd", 0o600)
         (self.directory / "qemu.pid").unlink(missing_ok=True)
         (self.directory / "qmp.sock").unlink(missing_ok=True)
-        taps: "List[List[int]]" = []
+        taps: List[List[int]] = []
         try:
             if want.node.nics:
                 with network.inside(namespace):
@@ -339,7 +333,7 @@ class Guest:
         identity = self._processes.identify(int((self.directory / "qemu.pid").read_text()))
         self._write_record(Record(want.fingerprint, str(want.boot.disk), identity, None, tuple(argv)))
 
-    def _wait(self, want: Want, power_on: float, limit_s: float, measured: bool) -> "Optional[float]":
+    def _wait(self, want: Want, power_on: float, limit_s: float, measured: bool) -> Optional[float]:
         while not banner_on(want.node.port):
             have = self.have()
             if not have.running:
@@ -394,7 +388,7 @@ class Guest:
         return there
 
 
-def describe(have: Have) -> "Mapping[str, Any]":
+def describe(have: Have) -> Mapping[str, Any]:
     """Return a guest's state in the words of the diff."""
     state = "running" if have.running else "stopped" if have.overlay else "absent"
     return {"state": state, "configuration": have.record.fingerprint[:12] if have.record else None}

@@ -38,36 +38,64 @@ PROBE_MARKER = "datapath-lab-probe: guest is up"
 NEEDED_MIB = 2048
 
 BASE_PACKAGES = (
-    "busybox-static", "dbus", "ethtool", "iproute2", "iputils-ping", "kmod", "openssh-server", "procps", "python3",
-    "systemd", "systemd-sysv", "udev",
+    "busybox-static", "ethtool", "iproute2", "iputils-ping", "kmod", "openssh-server", "procps", "python3", "systemd", "systemd-sysv", "udev",
 )
 # Nothing of these is read on a node that only moves packets, and writing them costs a third of the build.
 EXCLUDED_PATHS = (
     "/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*", "/usr/share/info/*",
-    "/usr/lib/modules/*/kernel/sound/*", "/usr/lib/modules/*/kernel/drivers/gpu/*", "/usr/lib/modules/*/kernel/drivers/media/*",
-    "/usr/lib/modules/*/kernel/drivers/infiniband/*", "/usr/lib/modules/*/kernel/drivers/iio/*", "/usr/lib/modules/*/kernel/drivers/hid/*",
-    "/usr/lib/modules/*/kernel/drivers/net/wireless/*", "/usr/lib/modules/*/kernel/drivers/staging/*", "/usr/lib/modules/*/kernel/drivers/input/*",
+    *(
+        f"/usr/lib/modules/*/kernel/{directory}/*"
+        for directory in (
+            "sound", "drivers/gpu", "drivers/hid", "drivers/iio", "drivers/infiniband", "drivers/input", "drivers/media",
+            "drivers/net/wireless", "drivers/staging",
+        )
+    ),
 )
-# A node runs what an experiment starts on it and nothing else.
-DISABLED_UNITS = ("nginx.service", "redis-server.service", "sysstat.service", "nftables.service", "netperf.service", "iperf3.service")
+# What every Debian starts and a node that only moves packets has no use for: half of an emulated boot.
 MASKED_UNITS = (
-    "apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer", "e2scrub_reap.service", "fstrim.timer",
-    "getty@tty1.service", "serial-getty@ttyS0.service", "logrotate.timer", "man-db.timer", "motd-news.timer", "systemd-logind.service",
-    "sysstat-collect.timer", "sysstat-summary.timer", "systemd-networkd-wait-online.service", "systemd-network-generator.service",
-    "systemd-tpm2-setup-early.service", "systemd-pcrphase.service", "systemd-hwdb-update.service", "systemd-journal-flush.service",
+    "dev-hugepages.mount", "dev-mqueue.mount", "modprobe@configfs.service", "modprobe@dm_mod.service", "modprobe@drm.service",
+    "modprobe@efi_pstore.service", "modprobe@fuse.service", "modprobe@loop.service", "proc-sys-fs-binfmt_misc.automount",
+    "proc-sys-fs-binfmt_misc.mount", "run-lock.mount", "sys-fs-fuse-connections.mount", "sys-kernel-config.mount", "systemd-ask-password-console.path",
+    "systemd-ask-password-wall.path", "systemd-binfmt.service", "systemd-creds.socket", "systemd-hibernate-clear.service",
+    "systemd-hostnamed.socket", "systemd-hwdb-update.service", "systemd-journal-flush.service", "systemd-pstore.service",
+    "systemd-random-seed.service", "systemd-rfkill.socket", "systemd-sysext.socket", "systemd-udev-load-credentials.service",
+    "systemd-update-utmp-runlevel.service", "systemd-update-utmp.service",
 )
-ENABLED_UNITS = ("ssh.service", "systemd-networkd.service")
+MASKED_GENERATORS = ("debug", "getty", "gpt-auto", "hibernate-resume", "rc-local", "run", "ssh", "system-update", "sysv", "tpm2")
 
-SYSTEM_FILES: "Mapping[str, str]" = {
+SYSTEM_FILES: Mapping[str, str] = {
     "etc/fstab": "",
     "etc/hostname": "lab\n",
     "etc/hosts": "127.0.0.1 localhost\n::1 localhost\n",
+    # A node gets its own from its seed.
+    "etc/machine-id": "",
     "etc/ssh/sshd_config.d/datapath-lab.conf": (
-        "PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\nUseDNS no\nPrintMotd no\nMaxSessions 64\nMaxStartups 64\n"
+        "PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\n"
+        "UseDNS no\nPrintMotd no\nMaxSessions 64\nMaxStartups 64\n"
     ),
     # The journal of a disposable node is read while it runs; memory spares the emulated disk.
     "etc/systemd/journald.conf.d/datapath-lab.conf": "[Journal]\nStorage=volatile\nRuntimeMaxUse=32M\nAudit=no\n",
     "etc/systemd/system.conf.d/datapath-lab.conf": "[Manager]\nDefaultTimeoutStopSec=10s\n",
+    # Debian's unit, but after the cards are named, and without the check of its own configuration.
+    "etc/systemd/system/ssh.service": (
+        "[Unit]\nDescription=OpenBSD Secure Shell server\nAfter=systemd-udev-trigger.service\n\n"
+        "[Service]\nType=notify\nExecStart=/usr/sbin/sshd -D\nExecReload=/bin/kill -HUP $MAINPID\nKillMode=process\nRestart=on-failure\n"
+        "RuntimeDirectory=sshd\nRuntimeDirectoryMode=0755\n\n[Install]\nWantedBy=multi-user.target\n"
+    ),
+    # The devices that a guest has, in place of the hundreds of consoles and platform devices that it could have.
+    "etc/systemd/system/systemd-udev-trigger.service.d/datapath-lab.conf": (
+        "[Service]\nExecStart=\nExecStart=-/usr/bin/udevadm trigger --type=devices --action=add"
+        + "".join(f" --subsystem-match={subsystem}" for subsystem in ("pci", "virtio", "net", "block", "misc"))
+        + "\n"
+    ),
+    # A lab's network carries what an experiment sends and nothing else.
+    "etc/sysctl.d/50-datapath-lab.conf": "net.ipv6.conf.default.accept_ra=0\nnet.ipv6.conf.default.autoconf=0\n",
+}
+SYSTEM_LINKS: Mapping[str, str] = {
+    "etc/systemd/system/default.target": "/usr/lib/systemd/system/multi-user.target",
+    "etc/systemd/system/multi-user.target.wants/ssh.service": "/etc/systemd/system/ssh.service",
+    **{f"etc/systemd/system/{unit}": "/dev/null" for unit in MASKED_UNITS},
+    **{f"etc/systemd/system-generators/systemd-{generator}-generator": "/dev/null" for generator in MASKED_GENERATORS},
 }
 
 # The whole of early user space: modules, root disk, the node's own files, and over to systemd.
@@ -103,15 +131,15 @@ class Recipe:
     """Everything that decides what the tree holds, except the day and the mirror."""
 
     suite: str
-    packages: "Tuple[str, ...]"
+    packages: Tuple[str, ...]
     disk_gib: int
 
-    def inputs(self) -> "Dict[str, Any]":
+    def inputs(self) -> Dict[str, Any]:
         """Return what goes into the key."""
         return {
             "recipe": RECIPE, "suite": self.suite, "packages": list(self.packages), "disk_gib": self.disk_gib,
-            "kernels": KERNEL_PACKAGES, "early_modules": EARLY_MODULES, "excluded": EXCLUDED_PATHS, "disabled": DISABLED_UNITS,
-            "masked": MASKED_UNITS, "enabled": ENABLED_UNITS, "files": dict(SYSTEM_FILES), "init": INIT,
+            "kernels": KERNEL_PACKAGES, "early_modules": EARLY_MODULES, "excluded": EXCLUDED_PATHS, "files": dict(SYSTEM_FILES),
+            "links": dict(SYSTEM_LINKS), "init": INIT,
         }
 
     @property
@@ -120,7 +148,7 @@ class Recipe:
         return hashlib.sha256(json.dumps(self.inputs(), sort_keys=True).encode()).hexdigest()[:16]
 
 
-def recipe_of(suite: str, packages: "Sequence[str]", disk_gib: int) -> Recipe:
+def recipe_of(suite: str, packages: Sequence[str], disk_gib: int) -> Recipe:
     """Return a recipe; refuse a package name that mmdebstrap would take for an option or a list."""
     for package in packages:
         if not package or not set(package) <= set("abcdefghijklmnopqrstuvwxyz0123456789.+-") or package[0] in "-+.":
@@ -170,7 +198,7 @@ class Image:
         """The initramfs of a flavour."""
         return self.directory / flavour / "initrd"
 
-    def as_result(self) -> "Dict[str, Any]":
+    def as_result(self) -> Dict[str, Any]:
         """Return what the module returns about a finished image."""
         manifest = json.loads(self.manifest.read_text())
         return {
@@ -183,7 +211,7 @@ class Image:
         }
 
 
-def module_files(modules_dep: str, builtin: str, wanted: "Sequence[str]") -> "List[str]":
+def module_files(modules_dep: str, builtin: str, wanted: Sequence[str]) -> List[str]:
     """Return the files of modules and all that they need, in the order in which they must be loaded.
 
     :param modules_dep: text of modules.dep. Sample: ``kernel/fs/ext4/ext4.ko.xz: kernel/fs/jbd2/jbd2.ko.xz kernel/lib/crc16.ko.xz``
@@ -194,7 +222,7 @@ def module_files(modules_dep: str, builtin: str, wanted: "Sequence[str]") -> "Li
     def name_of(path: str) -> str:
         return path.rsplit("/", maxsplit=1)[-1].split(".ko", maxsplit=1)[0].replace("-", "_")
 
-    needs: "Dict[str, List[str]]" = {}
+    needs: Dict[str, List[str]] = {}
     for line in modules_dep.splitlines():
         path, colon, rest = line.partition(":")
         if not colon:
@@ -202,7 +230,7 @@ def module_files(modules_dep: str, builtin: str, wanted: "Sequence[str]") -> "Li
         needs[path] = rest.split()
     by_name = {name_of(path): path for path in needs}
     within = {name_of(path) for path in builtin.split()}
-    ordered: "List[str]" = []
+    ordered: List[str] = []
     for name in wanted:
         if name in within:
             continue
@@ -222,7 +250,7 @@ def initramfs(tree: Path, release: str) -> bytes:
     :param release: the kernel's release, the name of its module directory.
     """
     modules = tree / "usr/lib/modules" / release
-    entries: "Dict[str, Tuple[int, bytes]]" = {
+    entries: Dict[str, Tuple[int, bytes]] = {
         "init": (cpio.regular(0o755), INIT.encode()),
         "bin/busybox": (cpio.regular(0o755), (tree / "usr/bin/busybox").read_bytes()),
         "bin/sh": (cpio.SYMLINK, b"busybox"),
@@ -236,6 +264,13 @@ def initramfs(tree: Path, release: str) -> bytes:
         paths.append(f"/modules/{plain}")
     entries["early-modules"] = (cpio.regular(0o644), "".join(f"{path}\n" for path in paths).encode())
     return cpio.archive(entries)
+
+
+def _fresh(path: Path) -> Path:
+    """Make way for a file: its directory is there and nothing has its name."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    return path
 
 
 def flavour_of(release: str) -> str:
@@ -253,14 +288,14 @@ class Builder:
         self.image = Image(recipe.key, cache)
 
     @contextmanager
-    def lock(self) -> "Iterator[None]":
+    def lock(self) -> Iterator[None]:
         """Let one build at a time work in the cache; a second waits and then finds the work done."""
         self._cache.mkdir(parents=True, exist_ok=True)
         with (self._cache / "lock").open("w") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
 
-    def build(self, archives: "Sequence[str]", proxy: "Mapping[str, str]") -> None:
+    def build(self, archives: Sequence[str], proxy: Mapping[str, str]) -> None:
         """Build and move into place; a build that fails leaves nothing that looks finished.
 
         :param archives: deb lines.
@@ -293,7 +328,7 @@ class Builder:
         for leftover in building.iterdir() if building.is_dir() else ():
             shutil.rmtree(leftover)
 
-    def _bootstrap(self, tree: Path, archives: "Sequence[str]", proxy: "Mapping[str, str]") -> None:
+    def _bootstrap(self, tree: Path, archives: Sequence[str], proxy: Mapping[str, str]) -> None:
         argv = [
             "mmdebstrap", "--mode=root", "--variant=apt", "--architectures=amd64", "--skip=cleanup/apt/lists",
             '--aptopt=APT::Install-Recommends "false"', "--dpkgopt=force-unsafe-io",
@@ -308,21 +343,18 @@ class Builder:
             raise LabError(f"mmdebstrap could not make the guests' system from {' and '.join(archives)}: {' '.join(lines[-3:])}")
 
     def _configure(self, tree: Path) -> None:
+        # A node runs what an experiment starts on it: no service that a package has enabled stays so.
+        for directory in [*(tree / "etc/systemd/system").glob("*.wants"), *(tree / "etc/systemd/system").glob("*.requires")]:
+            shutil.rmtree(directory)
         for path, content in SYSTEM_FILES.items():
-            target = tree / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(content)
+            _fresh(tree / path).write_text(content)
+        for path, target in SYSTEM_LINKS.items():
+            _fresh(tree / path).symlink_to(target)
         for key in (tree / "etc/ssh").glob("ssh_host_*"):
             key.unlink()
-        # A node gets its own from its seed.
-        (tree / "etc/machine-id").write_text("")
-        units = {unit for root in ("usr/lib/systemd/system", "etc/systemd/system") for unit in os.listdir(tree / root)}
-        for verb, names in (("disable", [unit for unit in DISABLED_UNITS if unit in units]), ("mask", list(MASKED_UNITS)), ("enable", list(ENABLED_UNITS))):
-            if names:
-                self._run(["chroot", str(tree), "systemctl", verb, "--quiet", *names]).require(f"{verb} units in the guests' system")
 
-    def _kernels(self, tree: Path, result: Path) -> "Dict[str, Dict[str, str]]":
-        found: "Dict[str, Dict[str, str]]" = {}
+    def _kernels(self, tree: Path, result: Path) -> Dict[str, Dict[str, str]]:
+        found: Dict[str, Dict[str, str]] = {}
         for directory in sorted((tree / "usr/lib/modules").iterdir()):
             release = directory.name
             flavour = flavour_of(release)
@@ -350,7 +382,7 @@ class Builder:
             os.rename(source, target)
 
 
-def proxy_settings(dump: str) -> "Dict[str, str]":
+def proxy_settings(dump: str) -> Dict[str, str]:
     """Return apt's proxy options from the text of ``apt-config dump``.
 
     Sample: ``Acquire::http::Proxy "http://proxy.example:3128/";``
@@ -365,7 +397,7 @@ def proxy_settings(dump: str) -> "Dict[str, str]":
 
 def free_bytes(path: Path) -> int:
     """Return the free space of the file system that will hold a path, which need not exist yet."""
-    existing: "Optional[Path]" = path
+    existing: Optional[Path] = path
     while existing is not None and not existing.exists():
         existing = existing.parent if existing.parent != existing else None
     return shutil.disk_usage(existing or "/").free

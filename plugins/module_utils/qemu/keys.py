@@ -36,7 +36,7 @@ class Keys:
         """A node's private host key."""
         return self.directory / f"host_{node}"
 
-    def missing(self, nodes: "Sequence[Node]") -> "List[Path]":
+    def missing(self, nodes: Sequence[Node]) -> List[Path]:
         """Return the private keys that are not there yet."""
         return [key for key in (self.client, *(self.host(node.name) for node in nodes)) if not self._whole(key)]
 
@@ -51,7 +51,7 @@ class Keys:
             half.unlink(missing_ok=True)
         self._run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"datapath-lab-{self._lab}", "-f", str(key)]).require(f"make the key {key}")
 
-    def known_hosts_text(self, nodes: "Sequence[Node]") -> str:
+    def known_hosts_text(self, nodes: Sequence[Node]) -> str:
         """Return what known_hosts shall hold; a node whose key is not made yet has no line."""
         lines = []
         for node in nodes:

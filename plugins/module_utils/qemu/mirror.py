@@ -25,7 +25,7 @@ class Source:
     component: str
 
 
-def parse_indextargets(text: str) -> "List[Source]":
+def parse_indextargets(text: str) -> List[Source]:
     """Read the answer to :data:`INDEXTARGETS`.
 
     Sample: ``http://deb.debian.org/debian/|bookworm-updates|main``
@@ -39,7 +39,7 @@ def parse_indextargets(text: str) -> "List[Source]":
     return sources
 
 
-def archive_lines(sources: "Sequence[Source]", controller: str, codename: str, suite: str, mirror: "Optional[str]", security: "Optional[str]") -> "List[str]":
+def archive_lines(sources: Sequence[Source], controller: str, codename: str, suite: str, mirror: Optional[str], security: Optional[str]) -> List[str]:
     """Return the deb lines from which the guests' system is made.
 
     :param sources: what the controller's apt uses.

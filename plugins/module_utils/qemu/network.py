@@ -46,7 +46,7 @@ def tap_of(node: str, card: int) -> str:
     return f"{node}.{card}"
 
 
-def parse_bridges(text: str) -> "List[str]":
+def parse_bridges(text: str) -> List[str]:
     """Read ``ip -json link show type bridge``.
 
     Sample: ``[{"ifindex":2,"ifname":"br-data","operstate":"UP"}]``; an ip without any prints nothing.
@@ -74,14 +74,14 @@ class Network:
         """Return whether the namespace is there."""
         return self._path.exists()
 
-    def bridges(self) -> "List[str]":
+    def bridges(self) -> List[str]:
         """Return the bridges that are there."""
         if not self.exists():
             return []
         done = self._run(["ip", "-n", self.namespace, "-json", "link", "show", "type", "bridge"])
         return parse_bridges(done.require(f"list the bridges of {self.namespace}").stdout)
 
-    def create(self, networks: "Sequence[str]") -> None:
+    def create(self, networks: Sequence[str]) -> None:
         """Make what is missing of the namespace and its bridges."""
         if not self.exists():
             done = self._run(["ip", "netns", "add", self.namespace])
@@ -107,7 +107,7 @@ class Network:
 
 
 @contextmanager
-def inside(namespace: Path) -> "Iterator[None]":
+def inside(namespace: Path) -> Iterator[None]:
     """Let this thread work in another network namespace, and bring it back."""
     libc = ctypes.CDLL(None, use_errno=True)
 
@@ -131,7 +131,7 @@ def inside(namespace: Path) -> "Iterator[None]":
         os.close(home)
 
 
-def open_tap(name: str, queues: int, device: str = "/dev/net/tun") -> "List[int]":
+def open_tap(name: str, queues: int, device: str = "/dev/net/tun") -> List[int]:
     """Make a tap in the current namespace and return one inheritable file descriptor per queue.
 
     :param name: the tap's name.
@@ -139,7 +139,7 @@ def open_tap(name: str, queues: int, device: str = "/dev/net/tun") -> "List[int]
     :param device: the clone device.
     """
     flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | (IFF_MULTI_QUEUE if queues > 1 else 0)
-    handles: "List[int]" = []
+    handles: List[int] = []
     try:
         for _queue in range(queues):
             handles.append(os.open(device, os.O_RDWR | os.O_NONBLOCK))

@@ -27,12 +27,12 @@ class ProcessIdentity:
     started: int
     boot: str
 
-    def as_dict(self) -> "dict[str, Any]":
+    def as_dict(self) -> dict[str, Any]:
         """Return the form that is recorded in the state file."""
         return {"pid": self.pid, "started": self.started, "boot": self.boot}
 
     @classmethod
-    def from_dict(cls, data: "Mapping[str, Any]") -> "ProcessIdentity":
+    def from_dict(cls, data: Mapping[str, Any]) -> ProcessIdentity:
         """Read what :meth:`as_dict` wrote."""
         try:
             return cls(int(data["pid"]), int(data["started"]), str(data["boot"]))
@@ -40,7 +40,7 @@ class ProcessIdentity:
             raise ParseError("state of a guest", "a process needs pid, started and boot", str(data)) from None
 
 
-def start_ticks(stat: str) -> "Optional[int]":
+def start_ticks(stat: str) -> Optional[int]:
     """Return the start time from the text of /proc/PID/stat, or None for a zombie, which no longer runs.
 
     Sample: ``4242 (qemu-system-x86) S 1 4242 4242 0 -1 4194560 9 0 0 0 1 2 0 0 20 0 5 0 8817 ...``
@@ -55,14 +55,14 @@ def start_ticks(stat: str) -> "Optional[int]":
 class Processes:
     """Looks at and ends processes; the /proc root is injected."""
 
-    def __init__(self, proc: Path = Path("/proc"), sleep: "Callable[[float], None]" = time.sleep) -> None:
+    def __init__(self, proc: Path = Path("/proc"), sleep: Callable[[float], None] = time.sleep) -> None:
         self._proc = proc
         self._sleep = sleep
 
     def _boot(self) -> str:
         return (self._proc / "sys/kernel/random/boot_id").read_text().strip()
 
-    def identify(self, pid: int) -> "Optional[ProcessIdentity]":
+    def identify(self, pid: int) -> Optional[ProcessIdentity]:
         """Return who has this pid now, or None."""
         try:
             ticks = start_ticks((self._proc / str(pid) / "stat").read_text())
@@ -70,17 +70,32 @@ class Processes:
             return None
         return None if ticks is None else ProcessIdentity(pid, ticks, self._boot())
 
-    def runs(self, identity: "Optional[ProcessIdentity]") -> bool:
+    def runs(self, identity: Optional[ProcessIdentity]) -> bool:
         """Return whether exactly this process still runs."""
         return identity is not None and self.identify(identity.pid) == identity
 
-    def command_line(self, pid: int) -> "list[str]":
+    def command_line(self, pid: int) -> list[str]:
         """Return the argv of a process, empty if there is none."""
         try:
             raw = (self._proc / str(pid) / "cmdline").read_bytes()
         except (FileNotFoundError, ProcessLookupError):
             return []
         return [part.decode(errors="replace") for part in raw.split(b"\0")[:-1]]
+
+    def holder_of(self, option: str, value: str) -> ProcessIdentity | None:
+        """Return the QEMU process that was started with these two arguments in a row, or None.
+
+        A run that was killed between QEMU's start and its record has left no other trace.
+        """
+        for entry in self._proc.iterdir():
+            if not entry.name.isdigit():
+                continue
+            argv = self.command_line(int(entry.name))
+            if argv and argv[0].rsplit("/", maxsplit=1)[-1].startswith("qemu-system") and (option, value) in zip(argv, argv[1:]):
+                found = self.identify(int(entry.name))
+                if found is not None:
+                    return found
+        return None
 
     def wait_gone(self, identity: ProcessIdentity, limit_s: float) -> bool:
         """Wait until a process has ended, for at most ``limit_s`` seconds; return whether it has."""
@@ -107,4 +122,4 @@ class Processes:
         finally:
             os.close(handle)
         if not self.wait_gone(identity, 10.0):
-            raise LabError(f"Process {identity.pid} did not end within 10 s after SIGKILL; it hangs in the kernel, so the machine needs a restart.")
+            raise LabError(f"Process {identity.pid} did not end within 10 s after SIGKILL: it hangs in the kernel; restart the machine.")

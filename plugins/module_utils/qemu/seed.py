@@ -16,20 +16,15 @@ MANAGEMENT_ADDRESS = str(MANAGEMENT_NETWORK[15])
 MANAGEMENT_HOST = str(MANAGEMENT_NETWORK[2])
 
 
-def _link(mac: str, interface: str) -> str:
-    return f"[Match]\nMACAddress={mac}\n\n[Link]\nName={interface}\n"
+def _rules(mac: str, interface: str, address: str | None) -> str:
+    """Return the udev rule that names a card and brings it up, at boot and whenever its driver is loaded again."""
+    steps = [f"link set {interface} addrgenmode none", *([f"address replace {address} dev {interface}"] if address else []), f"link set {interface} up"]
+    run = "".join(f', RUN+="/usr/sbin/ip {step}"' for step in steps)
+    # Only the card itself: a bridge or a macvlan on it may have its hardware address.
+    return f'ACTION=="add", SUBSYSTEM=="net", SUBSYSTEMS=="pci", ATTR{{address}}=="{mac}", NAME="{interface}"{run}\n'
 
 
-def _network(mac: str, address: "str | None") -> str:
-    # Nothing in a lab announces itself: no router solicitation, no link-local traffic in the middle of a measurement.
-    own = f"Address={address}\n" if address else ""
-    return (
-        f"[Match]\nMACAddress={mac}\n\n[Link]\nRequiredForOnline=no\n\n"
-        f"[Network]\n{own}LinkLocalAddressing=no\nIPv6AcceptRA=no\nLLDP=no\nKeepConfiguration=yes\n"
-    )
-
-
-def files(lab: str, node: Node, authorized_key: str, host_key: str, host_key_public: str, hosts: str) -> "Dict[str, Tuple[int, bytes]]":
+def files(lab: str, node: Node, authorized_key: str, host_key: str, host_key_public: str, hosts: str) -> Dict[str, Tuple[int, bytes]]:
     """Return a node's own files by path.
 
     :param lab: name of the lab.
@@ -39,33 +34,30 @@ def files(lab: str, node: Node, authorized_key: str, host_key: str, host_key_pub
     :param host_key_public: its public half.
     :param hosts: text of /etc/hosts.
     """
-    mac = management_mac(lab, node.index)
+    rules = [_rules(management_mac(lab, node.index), "mgmt0", f"{MANAGEMENT_ADDRESS}/{MANAGEMENT_NETWORK.prefixlen}")]
+    rules += [_rules(nic.mac, nic.interface, nic.address) for nic in node.nics]
     entries = {
         "etc/hostname": (0o644, f"{node.name}\n"),
         "etc/hosts": (0o644, hosts),
         "etc/machine-id": (0o444, hashlib.sha256(f"{lab}/{node.name}".encode()).hexdigest()[:32] + "\n"),
         "etc/ssh/ssh_host_ed25519_key": (0o600, host_key),
         "etc/ssh/ssh_host_ed25519_key.pub": (0o644, host_key_public),
-        "etc/systemd/network/10-mgmt0.link": (0o644, _link(mac, "mgmt0")),
-        "etc/systemd/network/10-mgmt0.network": (0o644, _network(mac, f"{MANAGEMENT_ADDRESS}/{MANAGEMENT_NETWORK.prefixlen}")),
+        "etc/udev/rules.d/85-datapath-lab.rules": (0o644, "".join(rules)),
         "root/.ssh/authorized_keys": (0o600, authorized_key),
     }
-    for nic in node.nics:
-        entries[f"etc/systemd/network/20-{nic.interface}.link"] = (0o644, _link(nic.mac, nic.interface))
-        entries[f"etc/systemd/network/20-{nic.interface}.network"] = (0o644, _network(nic.mac, nic.address))
     return {path: (mode, text.encode()) for path, (mode, text) in entries.items()}
 
 
-def archive(entries: "Dict[str, Tuple[int, bytes]]") -> bytes:
+def archive(entries: Dict[str, Tuple[int, bytes]]) -> bytes:
     """Return the archive that puts these files under /seed, from where the initramfs copies them over the root disk."""
-    members: "Dict[str, Tuple[int, bytes]]" = {f"seed/{path}": (cpio.regular(mode), content) for path, (mode, content) in entries.items()}
+    members: Dict[str, Tuple[int, bytes]] = {f"seed/{path}": (cpio.regular(mode), content) for path, (mode, content) in entries.items()}
     # sshd refuses keys in a directory that others may write to.
     members["seed/root"] = (cpio.DIRECTORY & ~0o077, b"")
     members["seed/root/.ssh"] = (cpio.DIRECTORY & ~0o077, b"")
     return cpio.archive(members)
 
 
-def hosts_file(nodes: "list[Node]") -> str:
+def hosts_file(nodes: list[Node]) -> str:
     """Return /etc/hosts for every node of the lab: each by its first address."""
     lines = ["127.0.0.1 localhost", "::1 localhost"]
     for node in nodes:

@@ -57,7 +57,7 @@ class Nic:
     interface: str
     mac: str
 
-    def as_dict(self) -> "Dict[str, Any]":
+    def as_dict(self) -> Dict[str, Any]:
         """Return the form in which modules hand a card on."""
         return {
             "network": self.network, "model": self.model, "queues": self.queues, "address": self.address,
@@ -67,7 +67,7 @@ class Nic:
 
 @dataclass(frozen=True)
 class Node:
-    """A guest: ``name`` as in the inventory, ``index`` unique in the lab, ``port`` its SSH port on 127.0.0.1."""
+    """A guest: ``name`` as in the inventory, ``index`` unique in the lab, ``port`` its SSH port on 127.0.0.1, ``nested``: has guests itself."""
 
     name: str
     index: int
@@ -75,13 +75,15 @@ class Node:
     memory_mib: int
     kernel_flavour: str
     port: int
-    nics: "Tuple[Nic, ...]"
+    nested: bool
+    nics: Tuple[Nic, ...]
 
-    def as_dict(self) -> "Dict[str, Any]":
+    def as_dict(self) -> Dict[str, Any]:
         """Return the form in which modules hand a node on."""
         return {
             "name": self.name, "index": self.index, "cpus": self.cpus, "memory_mib": self.memory_mib,
-            "kernel_flavour": self.kernel_flavour, "port": self.port, "nics": [nic.as_dict() for nic in self.nics],
+            "kernel_flavour": self.kernel_flavour, "port": self.port, "nested": self.nested,
+            "nics": [nic.as_dict() for nic in self.nics],
         }
 
 
@@ -106,13 +108,13 @@ def _whole(value: Any, what: str, low: int, high: int) -> int:
     return number
 
 
-def _one_of(value: Any, what: str, allowed: "Sequence[str]") -> str:
+def _one_of(value: Any, what: str, allowed: Sequence[str]) -> str:
     if value not in allowed:
         raise InvalidValueError(f"{what} must be one of {', '.join(allowed)}, not {value!r}.")
     return str(value)
 
 
-def _keys(given: "Mapping[str, Any]", what: str, allowed: "Sequence[str]") -> None:
+def _keys(given: Mapping[str, Any], what: str, allowed: Sequence[str]) -> None:
     unknown = sorted(set(given) - set(allowed))
     if unknown:
         raise InvalidValueError(f"{what} has the unknown key {unknown[0]!r}; allowed are {', '.join(allowed)}.")
@@ -172,7 +174,10 @@ def node_of(lab: str, port_base: int, name: str, given: Any) -> Node:
     what = f"Node {name!r}"
     if not isinstance(given, Mapping):
         raise InvalidValueError(f"{what} has no 'lab_node' dictionary in the inventory; give it index, cpus, memory_mib and nics.")
-    _keys(given, what, ("index", "cpus", "memory_mib", "kernel_flavour", "nics"))
+    _keys(given, what, ("index", "cpus", "memory_mib", "kernel_flavour", "nested", "nics"))
+    nested = given.get("nested", False)
+    if not isinstance(nested, bool):
+        raise InvalidValueError(f"{what}: 'nested' must be true or false, not {nested!r}.")
     index = _whole(given.get("index"), f"{what}: 'index'", 1, 200)
     flavour = _one_of(given.get("kernel_flavour", "cloud"), f"{what}: 'kernel_flavour'", KERNEL_FLAVOURS)
     nics = given.get("nics", [])
@@ -187,11 +192,12 @@ def node_of(lab: str, port_base: int, name: str, given: Any) -> Node:
         memory_mib=_whole(given.get("memory_mib", 1024), f"{what}: 'memory_mib'", MIN_MEMORY_MIB, 1024 * 1024),
         kernel_flavour=flavour,
         port=port_base + index,
+        nested=nested,
         nics=parsed,
     )
 
 
-def _unique(values: "Sequence[Any]", sentence: Any) -> None:
+def _unique(values: Sequence[Any], sentence: Any) -> None:
     seen = set()
     for value in values:
         if value in seen:
@@ -199,7 +205,7 @@ def _unique(values: "Sequence[Any]", sentence: Any) -> None:
         seen.add(value)
 
 
-def lab_of(name: str, port_base: Any, nodes: "Mapping[str, Any]") -> "List[Node]":
+def lab_of(name: str, port_base: Any, nodes: Mapping[str, Any]) -> List[Node]:
     """Check a whole lab and return its nodes in the order of their index.
 
     :param name: name of the lab.
@@ -216,7 +222,7 @@ def lab_of(name: str, port_base: Any, nodes: "Mapping[str, Any]") -> "List[Node]
     return parsed
 
 
-def check_groups(groups: "Sequence[str]", extra: "Sequence[str]" = ()) -> None:
+def check_groups(groups: Sequence[str], extra: Sequence[str] = ()) -> None:
     """Refuse a group that no playbook knows: its hosts would silently take part in nothing.
 
     :param groups: names of the inventory's groups.
