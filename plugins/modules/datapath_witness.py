@@ -29,6 +29,10 @@ options:
     description: Number of probes for each path.
     type: int
     default: 20
+  features:
+    description: Also return the offloads of each interface on the way.
+    type: bool
+    default: false
   paths:
     description: The paths that are claimed.
     type: list
@@ -75,7 +79,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 witnesses:
-  description: For each path, by its name, whether it is proved, one sentence of evidence, and the figures (numbers of packets).
+  description: >-
+    For each path, by its name, whether it is proved, one sentence of evidence, and the figures (numbers of packets, and with O(features)
+    the offloads).
   returned: success
   type: dict
   sample:
@@ -97,7 +103,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.datapath.lab.plugins.module_utils.command import runner_of
 from ansible_collections.datapath.lab.plugins.module_utils.errors import InvalidValueError, LabError
 from ansible_collections.datapath.lab.plugins.module_utils.path_witness.judge import KINDS, Path, judge
-from ansible_collections.datapath.lab.plugins.module_utils.path_witness.observe import observe
+from ansible_collections.datapath.lab.plugins.module_utils.path_witness.observe import features, observe
 
 
 def checked_target(text):
@@ -122,6 +128,7 @@ def main():
         argument_spec={
             "target": {"type": "str", "required": True},
             "probes": {"type": "int", "default": 20},
+            "features": {"type": "bool", "default": False},
             "paths": {"type": "list", "elements": "dict", "required": True, "options": path},
         },
         supports_check_mode=True,
@@ -138,9 +145,10 @@ def main():
             path.name: judge(path, observe(run, paths, path, target, module.params["probes"]), [other for other in paths if other != path])
             for path in paths
         }
+        offloads = {path.name: {"features": features(run, path)} for path in paths if module.params["features"]}
     except LabError as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=False, witnesses={name: witness.as_dict() for name, witness in witnesses.items()})
+    module.exit_json(changed=False, witnesses={name: witness.as_dict(offloads.get(name, {})) for name, witness in witnesses.items()})
 
 
 if __name__ == "__main__":

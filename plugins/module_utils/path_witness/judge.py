@@ -85,9 +85,9 @@ class Witness:
     evidence: str
     data: Mapping[str, Any]
 
-    def as_dict(self) -> Dict[str, Any]:
-        """Return the form that is recorded with a measurement."""
-        return {"state": self.state, "evidence": self.evidence, "data": dict(self.data)}
+    def as_dict(self, more: Mapping[str, Any]) -> Dict[str, Any]:
+        """Return the form that is recorded with a measurement, with more data beside the figures."""
+        return {"state": self.state, "evidence": self.evidence, "data": {**self.data, **more}}
 
 
 def place(namespace: Optional[str], name: str) -> str:

@@ -12,9 +12,19 @@ from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 from ansible_collections.datapath.lab.plugins.module_utils.command import Run
 from ansible_collections.datapath.lab.plugins.module_utils.errors import ParseError
 from ansible_collections.datapath.lab.plugins.module_utils.netns.links import Link, links_of, objects_of
-from ansible_collections.datapath.lab.plugins.module_utils.path_witness.judge import Observation, Path, Seen
+from ansible_collections.datapath.lab.plugins.module_utils.path_witness.judge import Observation, Path, Seen, place
 
 Counters = Dict[str, Tuple[int, int]]
+FEATURES = (
+    "rx-checksumming",
+    "tx-checksumming",
+    "scatter-gather",
+    "tcp-segmentation-offload",
+    "generic-segmentation-offload",
+    "generic-receive-offload",
+    "large-receive-offload",
+    "tx-udp-segmentation",
+)
 SUMMARY = re.compile(r"(\d+) packets transmitted, (\d+) (?:packets )?received")
 
 
@@ -52,6 +62,29 @@ def answers_of(text: str) -> Tuple[int, int]:
     if found is None:
         raise ParseError("ping", "there is no line of packets transmitted and received", text)
     return int(found.group(1)), int(found.group(2))
+
+
+def features_of(text: str) -> Dict[str, bool]:
+    """Return the offloads that decide how much work a packet is, by name.
+
+    [{"ifname":"data0","rx-checksumming":{"active":true,"fixed":true,"requested":true},"tcp-segmentation-offload":{"active":true,...},...}]
+    """
+    try:
+        (entry,) = objects_of(text)
+        return {name: bool(entry[name]["active"]) for name in FEATURES if name in entry}
+    except (KeyError, TypeError, ValueError) as error:
+        raise ParseError("ethtool --json -k", f"there is not one interface with its features ({error!r})", text) from error
+
+
+def features(run: Run, path: Path) -> Dict[str, Dict[str, bool]]:
+    """Return the offloads of each interface on a path; one that is not there is left out."""
+    found = {}
+    for namespace, name in path.hops():
+        argv = ["ethtool", "--json", "-k", name]
+        said = run(["nsenter", f"--net=/run/netns/{namespace}", "--", *argv] if namespace else argv)
+        if said.rc == 0:
+            found[place(namespace, name)] = features_of(said.stdout)
+    return found
 
 
 def observe(run: Run, paths: Sequence[Path], path: Path, target: str, probes: int) -> Observation:
