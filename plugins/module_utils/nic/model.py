@@ -53,10 +53,10 @@ class Topology:
         """Return the CPUs of a NUMA node; all of them for node -1 (the device belongs to none) and for a node without CPUs."""
         return self.nodes.get(node, 0) or self.possible
 
-    @property
-    def width(self) -> int:
-        """Return the number of CPU numbers that the kernel knows."""
-        return self.possible.bit_length()
+    def as_dict(self) -> Dict[str, Any]:
+        """Return the JSON form, with CPU lists."""
+        lists = {name: cpumask.format_list(getattr(self, name)) for name in ("online", "possible", "isolated", "tickless")}
+        return {**lists, "nodes": {str(node): cpumask.format_list(cpus) for node, cpus in sorted(self.nodes.items())}}
 
 
 @dataclass(frozen=True)
@@ -275,8 +275,3 @@ class Change:
     def as_dict(self) -> Dict[str, Any]:
         """Return the JSON form."""
         return {"scope": self.scope, "knob": self.knob, "before": self.have, "after": self.want}
-
-
-def parse_mask_value(value: str) -> int:
-    """Read a knob's mask."""
-    return cpumask.parse_mask(value)

@@ -72,6 +72,11 @@ class Policy:
     backlog: Optional[int] = None
     lenient: bool = False
 
+    @property
+    def of_node_alone(self) -> bool:
+        """Tell whether it wants nothing of any device."""
+        return self == Policy(irqbalance=self.irqbalance, backlog=self.backlog, lenient=self.lenient)
+
     @classmethod
     def of(cls, wish: Mapping[str, Any]) -> Policy:
         """Make a policy of options; ``profile`` gives the values of those that are None or absent."""

@@ -105,16 +105,25 @@ def identity(host: Host, name: str) -> Identity:
     )
 
 
+def is_loopback(host: Host, name: str) -> bool:
+    """Tell whether a device is a loopback."""
+    return int(host.read_or(f"/sys/class/net/{name}/type", "0") or 0) == ARPHRD_LOOPBACK
+
+
+def drops(host: Host, name: str) -> Dict[str, int]:
+    """Read what a device has lost, by counter."""
+    base = f"/sys/class/net/{name}/statistics"
+    return {item: int(host.read(f"{base}/{item}")) for item in host.listdir(base) if re.search("dropped|missed|fifo|nohandler", item)}
+
+
 def require_interface(host: Host, name: str) -> None:
     """Refuse a name that is no device, or one whose traffic no card carries."""
     known = interfaces(host)
     if name not in known:
         raise InvalidValueError(f"Interface {name!r} does not exist on this node: it has {', '.join(known) or 'none that /sys shows'}.")
-    if int(host.read_or(f"/sys/class/net/{name}/type", "0")) == ARPHRD_LOOPBACK:
-        allowed = ", ".join(it for it in known if int(host.read_or(f"/sys/class/net/{it}/type", "0")) != ARPHRD_LOOPBACK)
-        raise InvalidValueError(
-            f"Interface {name!r} is a loopback device, which has no queues to steer: allowed are {allowed or 'none on this node'}."
-        )
+    if is_loopback(host, name):
+        allowed = ", ".join(it for it in known if not is_loopback(host, it)) or "none on this node"
+        raise InvalidValueError(f"Interface {name!r} is a loopback device, which has no queues to steer: allowed are {allowed}.")
 
 
 def device(host: Host, name: str, flows: Sequence[str] = ()) -> Device:
@@ -225,8 +234,10 @@ def _ethtool(host: Host, arguments: Sequence[str]) -> Optional[Completed]:
     """Start ethtool; None where it is not installed."""
     try:
         done = host.query(["ethtool", *arguments])
-    except FileNotFoundError:
-        return None
+    except CommandError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return None
+        raise
     return None if done.rc == 127 else done
 
 

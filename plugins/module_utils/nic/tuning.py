@@ -124,8 +124,8 @@ def tune(
 def _predict_whole(
     store: Store, names: Sequence[str], policy: Policy, wish: Mapping[str, Any], persistent: Optional[bool], flows: Sequence[str]
 ) -> Result:
-    if not names:
-        raise InvalidValueError("No interface was named: give at least one.")
+    if not names and not policy.of_node_alone:
+        raise InvalidValueError("No interface was named: give at least one of those that 'nic_info' lists.")
     host = store.host
     system = read.system(host)
     for name in names:
