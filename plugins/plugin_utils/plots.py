@@ -88,7 +88,10 @@ class Drawing:
 
 @dataclass(frozen=True)
 class ForestRow:
-    """One comparison: the ratio with its interval (``None`` where a bound does not exist), its verdict, the published figure."""
+    """One comparison: the ratio with its interval (``None`` where a bound does not exist), its verdict, the published figure.
+
+    ``text`` is the ratio in words, ``word`` the verdict's; an invalid comparison shows neither ratio nor interval.
+    """
 
     label: str
     ratio: float | None
@@ -96,7 +99,10 @@ class ForestRow:
     high: float | None
     verdict: str
     text: str
+    word: str = ""
     published: float | None = None
+    published_low: float | None = None
+    published_high: float | None = None
 
 
 @dataclass(frozen=True)
@@ -178,17 +184,22 @@ def ratio_ticks(low: float, high: float, most: int) -> list[float]:
     return ticks[:: math.ceil(len(ticks) / most)]
 
 
-def forest(name: str, title: str, rows: Sequence[ForestRow], margin: float, better: str) -> Drawing:
+def forest(name: str, title: str, rows: Sequence[ForestRow], margin: float, reference: str, arm: str) -> Drawing:
     """Draw ratios with their intervals on a logarithmic axis, the published ratio as another mark and the margin as a band.
 
     :param name: base name of the file.
     :param title: what is compared, shown to readers who cannot see the plot.
     :param rows: one per comparison, first at the top.
     :param margin: the equivalence margin δ; the band spans 1/(1+δ) to 1+δ.
-    :param better: sentence under the axis saying which side is better.
+    :param reference: name of what stands left of 1.
+    :param arm: name of what stands right of it.
     """
-    alt = ". ".join(f"{row.label}: {row.text}" + (f", published {row.published:.3g}" if row.published else "") for row in rows)
-    return Drawing(name, title, alt, *(_finish(_forest(rows, margin, better, wide), name, title, alt, wide) for wide in (True, False)))
+    alt = ". ".join(
+        f"{row.label}: {row.text} {row.word}".strip() + (f", published {row.published:.3g}" if row.published else "") for row in rows
+    )
+    return Drawing(
+        name, title, alt, *(_finish(_forest(rows, margin, reference, arm, wide), name, title, alt, wide) for wide in (True, False))
+    )
 
 
 def values(name: str, title: str, unit: str, labels: Sequence[str], series: Sequence[Series]) -> Drawing:
@@ -310,11 +321,17 @@ def _finish(raw: str, name: str, title: str, alt: str, wide: bool) -> str:
 
 
 def _bounds(rows: Sequence[ForestRow], margin: float) -> tuple[float, float]:
-    centres = [row.ratio for row in rows if row.ratio and row.ratio > 0] + [
+    valid = [row for row in rows if row.verdict != "invalid"]
+    centres = [row.ratio for row in valid if row.ratio and row.ratio > 0] + [
         row.published for row in rows if row.published and row.published > 0
     ]
     centres += [1 / (1 + margin), 1 + margin]
-    ends = [end for row in rows for end in (row.low, row.high) if end is not None and end > 0 and math.isfinite(end)]
+    ends = [
+        end
+        for row in valid
+        for end in (row.low, row.high, row.published_low, row.published_high)
+        if end is not None and end > 0 and math.isfinite(end)
+    ]
     # One interval without end must not squeeze all others into a line.
     low = max(min([*centres, *ends]), min(centres) / 3)
     high = min(max([*centres, *ends]), max(centres) * 3)
@@ -322,7 +339,7 @@ def _bounds(rows: Sequence[ForestRow], margin: float) -> tuple[float, float]:
     return low / room, high * room
 
 
-def _forest(rows: Sequence[ForestRow], margin: float, better: str, wide: bool) -> str:
+def _forest(rows: Sequence[ForestRow], margin: float, reference: str, arm: str, wide: bool) -> str:
     step = 25.0 if wide else 41.0
     top, bottom = (30.0, 44.0) if wide else (44.0, 44.0)
     left, right = (190.0, 222.0) if wide else (6.0, 6.0)
@@ -342,12 +359,20 @@ def _forest(rows: Sequence[ForestRow], margin: float, better: str, wide: bool) -
         axes.axvspan(1 / (1 + margin), 1 + margin, color=_ink("band"), linewidth=0, zorder=0.4)
         axes.axvline(1, color=_ink("muted"), linewidth=1.1, zorder=1)
         across = axes.get_yaxis_transform()
+        # Words that stand over the grid cover it.
+        behind = {"facecolor": _ink("paper"), "edgecolor": "none", "pad": 1.5}
         for y, row in enumerate(rows):
+            words_beside = f"{row.text} {row.word}".strip()
+            if not wide and len(row.label) + len(words_beside) > 44:
+                words_beside = row.text
             # On a phone the words stand above their mark, beside it there is no room.
             mark = y if wide else y + 0.2
             words = y if wide else y - 0.22
             colour = _ink(row.verdict if row.verdict in PALETTE else "invalid")
             _interval(axes, row, mark, low, high, colour)
+            if row.published and row.published_low and row.published_high:
+                ends = [max(row.published_low, low), min(row.published_high, high)]
+                axes.plot(ends, [mark, mark], color=_ink("ink"), linewidth=1, linestyle=(0, (2, 2)), zorder=3.8)
             if row.published and low <= row.published <= high:
                 axes.plot(
                     [row.published],
@@ -368,18 +393,23 @@ def _forest(rows: Sequence[ForestRow], margin: float, better: str, wide: bool) -
                 va="center",
                 color=_ink("ink"),
                 fontsize=12,
+                bbox=None if wide else behind,
+                zorder=5,
             )
             axes.text(
                 1 + 12 / (WIDE - left - right) if wide else 1,
                 words,
-                printable(row.text, 40),
+                printable(words_beside, 40),
                 transform=across,
                 ha="left" if wide else "right",
                 va="center",
                 color=colour,
                 fontsize=12 if wide else 11.5,
+                bbox=None if wide else behind,
+                zorder=5,
             )
-        _under(axes, better, 28)
+        for text, place, align in ((f"← {reference} is better", 0.0, "left"), (f"{arm} is better →", 1.0, "right")):
+            _under(axes, printable(text, 50 if wide else 27), 28, place, align)
         handles: list[Any] = [
             Line2D([], [], color=_ink("ink"), marker="o", markersize=7, linewidth=2, label="measured, 95 % interval"),
             Patch(facecolor=_ink("band"), edgecolor=_ink("grid"), label=f"margin ±{margin:.0%}".replace("%", " %")),
@@ -401,15 +431,15 @@ def _forest(rows: Sequence[ForestRow], margin: float, better: str, wide: bool) -
         return _write(figure)
 
 
-def _under(axes: Any, text: str, distance: int) -> None:
-    """Write ``text`` in the middle under the axes, ``distance`` pixels below their edge."""
+def _under(axes: Any, text: str, distance: int, place: float = 0.5, align: str = "center") -> None:
+    """Write ``text`` under the axes, ``distance`` pixels below their edge, at a fraction of their width."""
     axes.annotate(
         printable(text, 90),
-        xy=(0.5, 0),
+        xy=(place, 0),
         xycoords="axes fraction",
         xytext=(0, -distance),
         textcoords="offset points",
-        ha="center",
+        ha=align,
         va="center",
         color=_ink("muted"),
         fontsize=11,
@@ -418,7 +448,7 @@ def _under(axes: Any, text: str, distance: int) -> None:
 
 
 def _interval(axes: Any, row: ForestRow, y: float, low: float, high: float, colour: str) -> None:
-    if row.ratio is None or row.ratio <= 0:
+    if row.ratio is None or row.ratio <= 0 or row.verdict == "invalid":
         axes.plot([1], [y], marker="x", markersize=7, color=colour, zorder=3)
         return
     start = row.low if row.low is not None and row.low > 0 else 0.0
@@ -431,9 +461,8 @@ def _interval(axes: Any, row: ForestRow, y: float, low: float, high: float, colo
         else:
             axes.plot([bound], [y], marker="|", markersize=8, color=colour, markeredgewidth=1.6, zorder=3)
     solid = row.verdict in ("better", "worse", "equivalent")
-    marker = "x" if row.verdict == "invalid" else "o"
     face = colour if solid else _ink("paper")
-    axes.plot([row.ratio], [y], marker=marker, markersize=7, markerfacecolor=face, markeredgecolor=colour, markeredgewidth=1.6, zorder=3.5)
+    axes.plot([row.ratio], [y], marker="o", markersize=7, markerfacecolor=face, markeredgecolor=colour, markeredgewidth=1.6, zorder=3.5)
 
 
 def _ends(series: Sequence[Series]) -> list[float]:
@@ -551,11 +580,12 @@ def _curves(x_label: str, y_label: str, xs: Sequence[float], series: Sequence[Se
         axes.yaxis.set_major_formatter(_short)
         if ceiling:
             axes.axhline(ceiling.value, color=_ink("ink"), linewidth=1.2, linestyle=(0, (5, 3)), zorder=1.5)
-            axes.text(
-                0.995,
-                ceiling.value,
+            axes.annotate(
                 printable(f"ceiling: {ceiling.label}", 60 if wide else 40),
-                transform=axes.get_yaxis_transform(),
+                xy=(1, ceiling.value),
+                xycoords=axes.get_yaxis_transform(),
+                xytext=(0, 3),
+                textcoords="offset points",
                 ha="right",
                 va="bottom",
                 color=_ink("ink"),

@@ -15,6 +15,7 @@ from typing import IO, Callable, Sequence
 
 from ansible_collections.datapath.lab.plugins.module_utils.errors import InvalidValueError, LabError
 from ansible_collections.datapath.lab.plugins.plugin_utils import plots
+from ansible_collections.datapath.lab.plugins.plugin_utils.report.beside import compare_runs
 from ansible_collections.datapath.lab.plugins.plugin_utils.report.render import render_html, render_markdown
 from ansible_collections.datapath.lab.plugins.plugin_utils.report.results import Digest, digest_runs, read_results
 from ansible_collections.datapath.lab.plugins.plugin_utils.report.view import View, build_view
@@ -57,8 +58,6 @@ def build_report(path: str | Path, formats: Sequence[str] = FORMATS, compare_wit
             digest = digest_runs(results)
         view = build_view(results, digest)
         if compare_with:
-            from ansible_collections.datapath.lab.plugins.plugin_utils.report.beside import compare_runs  # noqa: PLC0415
-
             view.comparison = compare_runs(results, read_results(compare_with))
         report.answer = answer_lines(view)
         if "html" in formats:
@@ -76,9 +75,10 @@ def build_report(path: str | Path, formats: Sequence[str] = FORMATS, compare_wit
 def answer_lines(view: View) -> list[str]:
     """Return what a terminal shows: the answers, or why there is none."""
     lines = [view.rig_sentence] if view.rig_sentence else [f"{view.headline}."] if view.headline else []
-    lines += view.answers
-    lines += [f"Not resolved: {line}" for line in view.unresolved]
-    lines += [f"Invalid: {line}" for line in view.invalid]
+    lines += [answer.text for answer in view.answers]
+    lines += view.sentences
+    lines += view.unresolved
+    lines += view.invalid
     return lines
 
 

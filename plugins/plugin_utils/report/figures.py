@@ -91,7 +91,7 @@ def ratio(value: float | None, low: float | None = None, high: float | None = No
     if low is None and high is None:
         return fixed(value, 2 if value < 100 else 0)
     width = abs((high if high is not None and math.isfinite(high) else value) - (low if low is not None else value))
-    decimals = min(4, max(2 if value < 100 else 1, decimals_for([width], 1) if width else 2))
+    decimals = min(4, max(2 if value < 100 else 1, decimals_for([width], 2) if width else 2))
     start = fixed(low, decimals) if low is not None else "unbounded"
     end = fixed(high, decimals) if high is not None else "unbounded"
     return f"{fixed(value, decimals)} [{start}, {end}]"

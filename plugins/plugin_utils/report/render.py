@@ -70,7 +70,7 @@ def html_prose(text: object) -> Markup:
     """Return a sentence as HTML: escaped, `names` between backticks set as code, a number never parted from its unit."""
     safe = str(Markup.escape(str(text)))
     safe = _UNIT.sub("\u00a0", safe)
-    return Markup(_CODE.sub(lambda match: f"<code>{match.group(1)}</code>", safe))
+    return Markup(_CODE.sub(lambda match: f"<code{' class=nb' if len(match.group(1)) < 28 else ''}>{match.group(1)}</code>", safe))
 
 
 def markdown_prose(text: object) -> Markup:

@@ -24,7 +24,8 @@ from ansible_collections.datapath.lab.plugins.module_utils.errors import Invalid
 KEPT = 200
 
 CSV_COLUMNS = (
-    "run", "experiment", "block", "order", "attempt", "point", "workload", "arm", "host", "recorded", "witness", "valid", "reason",
+    "run", "experiment", "block", "repeat", "order", "attempt", "point", "workload", "arm", "host", "recorded", "witness",
+    "valid", "reason",
     "tool", "tool_version", "duration_s", "metric", "value", "unit", "better",
 )  # fmt: skip
 
@@ -198,32 +199,19 @@ def digest_runs(results: Results, table: IO[str] | None = None) -> Digest:
     digest = Digest()
     # Sound runs that the analysis threw out by the rules of the plan (steal, foreign load) are listed there only.
     thrown_out = {
-        str(entry.get("run")): _sentences_of(entry) for entry in results.analysis.get("invalid_runs") or () if isinstance(entry, dict)
+        (str(entry.get("run")), entry.get("attempt", 1)): tuple(str(reason) for reason in entry.get("reasons") or ())
+        for entry in results.analysis.get("invalid_runs") or ()
+        if isinstance(entry, dict)
     }
     writer = csv.writer(table, lineterminator="\n") if table is not None else None
     if writer:
         writer.writerow(CSV_COLUMNS)
     for run in read_runs(results.path / "measurements.jsonl", digest):
-        reasons = reasons_against(run)
-        reasons += tuple(
-            reason for reason in thrown_out.get(run["run"], ()) if not any(reason in known or known in reason for known in reasons)
-        )
-        if run["run"] in thrown_out and not reasons:
-            reasons = ("the analysis gives no reason",)
+        reasons = thrown_out.get((run["run"], run.get("attempt", 1))) or reasons_against(run)
         _count(digest, run, reasons)
         if writer:
             writer.writerows(_csv_rows(run, reasons))
     return digest
-
-
-def _sentences_of(entry: Mapping[str, Any]) -> tuple[str, ...]:
-    for key in ("reasons", "reason", "invalid", "sentence"):
-        value = entry.get(key)
-        if isinstance(value, str):
-            return (value,)
-        if isinstance(value, (list, tuple)) and value:
-            return tuple(str(one) for one in value)
-    return ()
 
 
 def _count(digest: Digest, run: Mapping[str, Any], reasons: tuple[str, ...]) -> None:
@@ -259,9 +247,11 @@ def _count(digest: Digest, run: Mapping[str, Any], reasons: tuple[str, ...]) -> 
 def _csv_rows(run: Mapping[str, Any], reasons: tuple[str, ...]) -> list[tuple[Any, ...]]:
     measurement = run.get("measurement") or {}
     head = (
-        run["run"], run.get("experiment"), run.get("block"), run.get("order"), run.get("attempt"), run.get("point"), run.get("workload"),
+        run["run"], run.get("experiment"), run.get("block"), run.get("repeat"), run.get("order"), run.get("attempt"),
+        run.get("point"), run.get("workload"),
         run.get("arm"), run.get("host"), run.get("recorded"), (run.get("witness") or {}).get("state", "missing"),
-        "no" if reasons else "yes", "; ".join(reasons), measurement.get("tool"), measurement.get("tool_version"), measurement.get("duration_s"),
+        "no" if reasons else "yes", "; ".join(reasons), measurement.get("tool"), measurement.get("tool_version"),
+        measurement.get("duration_s"),
     )  # fmt: skip
     metrics = measurement.get("metrics") or {}
     if not metrics:

@@ -71,15 +71,23 @@ class Table:
         if len(self.rows) < 2:
             return self
         constant = [
-            place for place, column in enumerate(self.columns) if column.title in titles and len({row[place].text for row in self.rows}) == 1
+            place
+            for place, column in enumerate(self.columns)
+            if column.title in titles and len({row[place].text for row in self.rows}) == 1
         ]
         if not constant:
             return self
-        said = ", ".join(self.rows[0][place].text for place in constant)
+        said = ", ".join(self.rows[0][place].text for place in constant if self.rows[0][place].text)
         kept = [place for place in range(len(self.columns)) if place not in constant]
         heads = max(1, self.heads - sum(place < self.heads for place in constant))
         rows = [[row[place] for place in kept] for row in self.rows]
-        return Table(f"{self.caption.rstrip('.')} ({said}).", [self.columns[place] for place in kept], rows, heads, self.note)
+        return Table(
+            f"{self.caption.rstrip('.')} ({said})." if said else self.caption,
+            [self.columns[place] for place in kept],
+            rows,
+            heads,
+            self.note,
+        )
 
     def capped(self, most: int, where: str) -> Table:
         """Return the table with at most ``most`` rows and a note that says how many are elsewhere."""
