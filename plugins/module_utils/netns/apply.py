@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
 from ansible_collections.datapath.lab.plugins.module_utils.command import Run
@@ -16,7 +17,6 @@ from ansible_collections.datapath.lab.plugins.module_utils.netns import state
 from ansible_collections.datapath.lab.plugins.module_utils.netns.links import links_of
 from ansible_collections.datapath.lab.plugins.module_utils.netns.model import Lab, Nic
 from ansible_collections.datapath.lab.plugins.module_utils.netns.plan import (
-    ALIAS,
     BRIDGE,
     Action,
     Configure,
@@ -25,7 +25,11 @@ from ansible_collections.datapath.lab.plugins.module_utils.netns.plan import (
     Plug,
     StartNode,
     Unplug,
+    alias_of,
+    is_wire,
 )
+
+CARRIER_SECONDS = 10.0
 
 
 def check_machine(want: Lab, find_program: Callable[[str], Optional[str]], effective_uid: int) -> None:
@@ -52,10 +56,14 @@ def check_machine(want: Lab, find_program: Callable[[str], Optional[str]], effec
 class NetnsLab:
     """One lab of namespaces on this machine."""
 
-    def __init__(self, directory: state.StateDir, run: Run) -> None:
+    def __init__(
+        self, directory: state.StateDir, run: Run, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
         """Keep where the records are and how commands are run."""
         self.directory = directory
         self.run = run
+        self.clock = clock
+        self.sleep = sleep
         self.holders: Dict[str, state.Holder] = {}
 
     def find(self) -> Dict[str, HaveNode]:
@@ -64,7 +72,7 @@ class NetnsLab:
         # A holder without a record cannot come from us (it waits for its record); it is found all the same when the records were lost.
         for node, pid, start in state.marked(self.directory.base, self.directory.lab):
             if node not in self.holders or not self.holders[node].alive():
-                self.holders[node] = state.Holder(self.directory.lab, node, pid, start, state.boot_id(), "(its record is lost)")
+                self.holders[node] = state.Holder(self.directory.lab, node, pid, start, state.boot_id(), "")
         return {name: self._found(found) for name, found in self.holders.items()}
 
     def _found(self, found: state.Holder) -> HaveNode:
@@ -95,6 +103,23 @@ class NetnsLab:
                 self._configure(action)
         if want is None:
             self.directory.remove()
+        elif actions:
+            self._wait_for_carrier(want)
+
+    def _wait_for_carrier(self, want: Lab) -> None:
+        """Return when every wire carries packets: the kernel tells the bridge and the routes of a new carrier up to a second late."""
+        deadline = self.clock() + CARRIER_SECONDS
+        for node in (*want.nodes, *want.switches()):
+            while True:
+                listing = self._inside(node.name, ["-j", "-d", "address", "show"], f"list the interfaces of node {node.name}")
+                down = [link.name for link in links_of(listing).values() if is_wire(link) and link.state != "UP"]
+                if not down:
+                    break
+                if self.clock() > deadline:
+                    raise LabError(
+                        f"Card {down[0]} of {node.name} has no carrier {CARRIER_SECONDS:.0f} s after it was joined; run lab_up again."
+                    )
+                self.sleep(0.02)
 
     def _end(self, node: str) -> None:
         found = self.holders.pop(node)
@@ -105,9 +130,8 @@ class NetnsLab:
     def _start(self, action: StartNode, want: Lab) -> None:
         os.makedirs(self.directory.root, mode=0o755, exist_ok=True)
         name = action.node.name
-        hosts = holders.hosts_text({node.name: first_address(node.nics) for node in want.nodes})
         wanted = holders.Start(
-            want.name, name, want.rootfs, want.disk_mib, self.directory.root, state.mark(self.directory.base, want.name, name), hosts
+            want.name, name, want.rootfs, want.disk_mib, self.directory.root, state.mark(self.directory.base, want.name, name)
         )
 
         def record(pid: int, start: int) -> None:
@@ -136,8 +160,8 @@ class NetnsLab:
         self._batch(
             action.node_a, [f"link add {_veth_end(action.nic_a)} type veth peer {_veth_end(action.nic_b)} netns {peer}"], str(action)
         )
-        self._batch(action.node_a, [f"link set {action.nic_a.name} alias '{ALIAS}'"], str(action))
-        self._batch(action.node_b, [f"link set {action.nic_b.name} alias '{ALIAS}'"], str(action))
+        self._batch(action.node_a, [f"link set {action.nic_a.name} alias '{alias_of(action.node_b, action.nic_b)}'"], str(action))
+        self._batch(action.node_b, [f"link set {action.nic_b.name} alias '{alias_of(action.node_a, action.nic_a)}'"], str(action))
 
     def _configure(self, action: Configure) -> None:
         name = action.nic.name
@@ -163,11 +187,6 @@ def _required(want: Optional[Lab]) -> Lab:
     return want
 
 
-def first_address(nics: Sequence[Nic]) -> Optional[str]:
-    """Return the first address of a node without its prefix."""
-    return next((address.split("/")[0] for nic in nics for address in nic.addresses), None)
-
-
 def have_as_dict(have: Mapping[str, HaveNode]) -> Dict[str, Any]:
     """Return what was found as the ``before`` of a diff."""
     return {
@@ -176,7 +195,7 @@ def have_as_dict(have: Mapping[str, HaveNode]) -> Dict[str, Any]:
             "cards": {
                 link.name: {"addresses": sorted(link.addresses), "mtu": link.mtu, "queues": link.tx_queues, "mac": link.mac}
                 for link in node.links.values()
-                if link.alias == ALIAS
+                if is_wire(link)
             },
         }
         for name, node in sorted(have.items())

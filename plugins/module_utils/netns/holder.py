@@ -16,7 +16,7 @@ import signal
 import stat
 import time
 from dataclasses import dataclass
-from typing import Callable, Mapping, Optional, Tuple
+from typing import Callable, Tuple
 
 from ansible_collections.datapath.lab.plugins.module_utils.errors import LabError
 from ansible_collections.datapath.lab.plugins.module_utils.netns import state, syscalls
@@ -73,7 +73,6 @@ class Start:
     disk_mib: int
     mount_point: str
     mark: str
-    hosts: str
 
     def argv(self) -> Tuple[str, ...]:
         """Return the command line of the node's process 1."""
@@ -205,7 +204,7 @@ def files_of(wanted: Start) -> Tuple[Tuple[str, str, int], ...]:
     """Return path, text and mode of the files that make the image into this node."""
     return (
         ("/etc/hostname", f"{wanted.node}\n", 0o644),
-        ("/etc/hosts", wanted.hosts, 0o644),
+        ("/etc/hosts", f"127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n127.0.1.1 {wanted.node}\n", 0o644),
         (INIT_PATH, INIT_PROGRAM, 0o644),
         (POLICY_PATH, POLICY_PROGRAM, 0o755),
     )
@@ -282,10 +281,3 @@ def end(pid: int, started: int, proc: str = "/proc") -> None:
             )
     finally:
         os.close(descriptor)
-
-
-def hosts_text(names: Mapping[str, Optional[str]]) -> str:
-    """Return /etc/hosts with each node's first address."""
-    lines = ["127.0.0.1 localhost", "::1 localhost ip6-localhost ip6-loopback"]
-    lines += [f"{address} {name}" for name, address in names.items() if address]
-    return "\n".join(lines) + "\n"

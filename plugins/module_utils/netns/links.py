@@ -19,7 +19,7 @@ class Link:
 
     ``kind``: veth, macvlan, bridge, … or None for a card; ``mode``: a macvlan's; ``lower``: index of the device below or of the peer;
     ``lower_name``: its name when it is in the same namespace; ``master``: the bridge that it is a port of; ``alias``: the
-    free text that its maker has left on it.
+    free text that its maker has left on it; ``state``: UP when it carries packets.
     """
 
     name: str
@@ -36,6 +36,7 @@ class Link:
     rx_queues: int
     addresses: Tuple[str, ...]
     alias: Optional[str] = None
+    state: str = "UNKNOWN"
 
 
 def links_of(text: str) -> Dict[str, Link]:
@@ -82,6 +83,7 @@ def _link_of(entry: Mapping[str, Any]) -> Link:
                 f"{address['local']}/{address['prefixlen']}" for address in entry.get("addr_info", []) if address.get("scope") != "link"
             ),
             alias=entry.get("ifalias"),
+            state=str(entry.get("operstate", "UNKNOWN")),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ParseError("ip -j", f"an interface lacks what each has ({error!r})", json.dumps(entry, default=str)) from error

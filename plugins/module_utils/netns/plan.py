@@ -13,8 +13,9 @@ from ansible_collections.datapath.lab.plugins.module_utils.netns.links import Li
 from ansible_collections.datapath.lab.plugins.module_utils.netns.model import Lab, Nic, Node, switch_port
 
 BRIDGE = "br0"
-# The mark on each end of a wire: other interfaces of a node belong to whoever made them.
-ALIAS = "datapath.lab wire"
+# The mark on each end of a wire names the other end too, since two pairs may have the same indexes. Other interfaces of a node belong
+# to whoever made them.
+ALIAS = "datapath.lab wire to"
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,16 @@ class Configure:
         return f"set {self.nic.name} of {self.node}: {', '.join(parts)}"
 
 
+def alias_of(peer: str, peer_nic: Nic) -> str:
+    """Return the mark on the end of a wire that leads to a card."""
+    return f"{ALIAS} {peer}/{peer_nic.name}"
+
+
+def is_wire(link: Link) -> bool:
+    """Tell whether an interface is the end of a wire of this substrate."""
+    return (link.alias or "").startswith(ALIAS)
+
+
 Action = Union[EndNode, StartNode, Unplug, Plug, Configure]
 End = Tuple[Node, Nic]
 
@@ -134,6 +145,8 @@ def _reason_to_end(found: HaveNode, want: Lab, is_wanted: bool) -> Optional[str]
         return "it is no longer part of the lab"
     if not found.alive:
         return "its process has ended"
+    if not found.rootfs:
+        return "its record is lost"
     if found.rootfs != want.rootfs:
         return f"it runs on {found.rootfs}"
     return None
@@ -160,6 +173,8 @@ def _plan_wires(
     for node_a, nic_a, node_b, nic_b in wires:
         a, b = links.get(node_a, {}).get(nic_a.name), links.get(node_b, {}).get(nic_b.name)
         reason = _reason_to_replug(a, nic_a, b, nic_b)
+        if reason is None and a and b and (a.alias, b.alias) != (alias_of(node_b, nic_b), alias_of(node_a, nic_a)):
+            reason = "the wire leads elsewhere"
         if reason is None:
             continue
         for node, nic, link in ((node_a, nic_a, a), (node_b, nic_b, b)):
@@ -169,7 +184,7 @@ def _plan_wires(
         plugs.append(Plug(node_a, nic_a, node_b, nic_b))
     for name, found in sorted(links.items()):
         cards = {nic.name for nic in wanted[name].nics}
-        for link in [link for link in found.values() if link.alias == ALIAS and link.name not in cards]:
+        for link in [link for link in found.values() if is_wire(link) and link.name not in cards]:
             unplugs.append(Unplug(name, link.name, "the lab no longer has this card"))
             del found[link.name]
     return plugs, unplugs
