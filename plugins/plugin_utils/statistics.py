@@ -148,9 +148,11 @@ def bootstrap_interval(
             for draw in range(draws):
                 taken = part[:, generator.integers(0, n, n)]
                 first[:, draw], second[:, draw] = taken.mean(axis=1), (taken**2).mean(axis=1)
-        deviation = np.sqrt(np.maximum(second - first**2, 1e-12) * (n / (n - 1)))
-        ratio = first / deviation
-        lower, upper = np.quantile(ratio, [tail, 1 - tail], axis=1)
+        second -= first * first
+        np.maximum(second, 1e-12, out=second)
+        np.sqrt(second, out=second)
+        ratio = np.divide(first, second, out=first)
+        lower, upper = np.quantile(ratio, [tail, 1 - tail], axis=1, overwrite_input=True) * math.sqrt((n - 1) / n)
         low[begin : begin + chunk] = mean[begin : begin + chunk] - upper * spread[begin : begin + chunk]
         high[begin : begin + chunk] = mean[begin : begin + chunk] - lower * spread[begin : begin + chunk]
     return low.reshape(array.shape[:-1]), high.reshape(array.shape[:-1])
@@ -244,11 +246,12 @@ class Judged:
     p_one: Array
 
 
-def judge(d: Any, margin: float) -> Judged:
+def judge(d: Any, margin: float, draws: int = DRAWS) -> Judged:
     """Judge any number of experiments of n blocks each.
 
     :param d: oriented log-ratios, shape (…, n), n at least 2, from :func:`log_ratios`.
     :param margin: of equivalence.
+    :param draws: of the bootstrap.
     :raises NoVarianceError: the blocks of an experiment all gave exactly the same ratio.
     """
     array = _numbers(d, "comparison", 2)
@@ -259,7 +262,7 @@ def judge(d: Any, margin: float) -> Judged:
     bootstrap_low: Optional[Array] = None
     bootstrap_high: Optional[Array] = None
     if array.shape[-1] >= BOOTSTRAP_BLOCKS:
-        bootstrap_low, bootstrap_high = (_ratio(values) for values in bootstrap_interval(array))
+        bootstrap_low, bootstrap_high = (_ratio(values) for values in bootstrap_interval(array, draws=draws))
         verdict = agreed(verdict, verdicts(bootstrap_low, bootstrap_high, margin))
     return Judged(mean, low, high, bootstrap_low, bootstrap_high, verdict, p_values(array, verdict, margin), p_values_against_one(array))
 
