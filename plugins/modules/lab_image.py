@@ -76,7 +76,11 @@ kernels:
   type: dict
   returned: when the image is there
   sample:
-    cloud: {release: 6.12.107+deb13-cloud-amd64, package_version: 6.12.107-1, kernel: /root/.cache/x/cloud/vmlinuz, initrd: /root/.cache/x/cloud/initrd}
+    cloud:
+      release: 6.12.107+deb13-cloud-amd64
+      package_version: 6.12.107-1
+      kernel: /root/.cache/datapath.lab/images/3f0c1a55d1c7e9aa/cloud/vmlinuz
+      initrd: /root/.cache/datapath.lab/images/3f0c1a55d1c7e9aa/cloud/initrd
 archives:
   description: The deb lines that the image was made from.
   type: list

@@ -27,7 +27,7 @@ options:
   nodes:
     description:
       - The lab's nodes. The key is the inventory name and the value is the node's C(lab_node) dictionary with the keys
-        C(index), C(cpus), C(memory_mib), C(kernel_flavour) and C(nics).
+        C(index), C(cpus), C(memory_mib), C(kernel_flavour), C(nested) and C(nics).
     type: dict
     required: true
   groups:
@@ -37,6 +37,11 @@ options:
     default: []
   extra_groups:
     description: Groups that are allowed beside those that this collection knows.
+    type: list
+    elements: str
+    default: []
+  start:
+    description: Names of the nodes that are about to be started, whose ports must be free or their own.
     type: list
     elements: str
     default: []
@@ -64,7 +69,7 @@ nodes:
   returned: success
   sample:
     lb1:
-      {name: lb1, index: 1, cpus: 2, memory_mib: 2048, kernel_flavour: cloud, port: 22201,
+      {name: lb1, index: 1, cpus: 2, memory_mib: 2048, kernel_flavour: cloud, port: 22201, nested: false,
        nics: [{network: data, model: virtio, queues: 1, address: 198.18.0.1/24, interface: data0, mac: "52:54:37:a8:01:01"}]}
 networks:
   description: Names of the networks that the nodes are on.
@@ -74,12 +79,13 @@ networks:
   sample: [data]
 """
 
-import os
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.datapath.lab.plugins.module_utils.errors import InvalidValueError, LabError
+from ansible_collections.datapath.lab.plugins.module_utils.command import runner_of
+from ansible_collections.datapath.lab.plugins.module_utils.errors import LabError
 from ansible_collections.datapath.lab.plugins.module_utils.qemu import image, spec
+from ansible_collections.datapath.lab.plugins.module_utils.qemu.guest import Guest
 
 # Measured: what a node writes to its overlay in an experiment stays below this.
 NODE_MIB = 512
@@ -94,6 +100,7 @@ def main() -> None:
             "nodes": {"type": "dict", "required": True},
             "groups": {"type": "list", "elements": "str", "default": []},
             "extra_groups": {"type": "list", "elements": "str", "default": []},
+            "start": {"type": "list", "elements": "str", "default": []},
             "state_dir": {"type": "path", "required": True},
         },
         supports_check_mode=True,
@@ -102,9 +109,11 @@ def main() -> None:
     try:
         spec.check_groups(given["groups"], given["extra_groups"])
         nodes = spec.lab_of(given["name"], given["port_base"], given["nodes"])
-        if os.geteuid() != 0:
-            raise InvalidValueError("The embedded lab makes network namespaces, taps and a system image, for which it must be run as root; add --become.")
         state = Path(given["state_dir"])
+        for node in nodes:
+            if node.name in given["start"]:
+                guest = Guest(runner_of(module), given["name"], node.name, state)
+                guest.check_port(node, guest.have())
         spec.check_space("the nodes' disks", str(state), image.free_bytes(state), NODE_MIB)
     except LabError as error:
         module.fail_json(msg=str(error))

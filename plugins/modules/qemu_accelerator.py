@@ -13,7 +13,7 @@ description:
   - Starts a small guest under KVM and waits for its marker within a time limit. Only a guest that gets there counts. A device node that
     exists, and even one that can be opened, proves nothing.
   - The result is kept for the host's kernel, QEMU's version and the guest's kernel, so that the probe is made once.
-  - Refuses a QEMU under which emulated guests panic.
+  - Refuses a QEMU under which emulated guests panic, that is one before version 10 if guests must be emulated.
   - Runs on the controller.
 extends_documentation_fragment:
   - datapath.lab.attributes.info
@@ -103,7 +103,6 @@ def main() -> None:
     given = module.params
     try:
         version = probing.parse_qemu_version(runner_of(module)([QEMU, "--version"]).require("ask QEMU for its version").stdout)
-        probing.require_qemu(version)
         if given["accelerator"] != "auto":
             verdict = probing.Verdict(given["accelerator"], "set by lab_accelerator", None)
         else:
@@ -112,6 +111,7 @@ def main() -> None:
             verdict = probing.recorded(path) or probing.probe(Path(given["kernel"]), Path(given["initrd"]), given["limit"])
             if not module.check_mode:
                 probing.record(path, verdict)
+        probing.require_qemu(version, verdict.accelerator)
     except LabError as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, qemu_version=".".join(str(part) for part in version), **verdict.as_dict())

@@ -10,14 +10,14 @@ short_description: Start, stop or remove a guest of the embedded lab
 version_added: "0.1.0"
 author: Datapath Lab contributors (@datapath-lab)
 description:
-  - Starts a node of the embedded lab as a QEMU process and waits until it answers over SSH. A guest that runs as wanted is left alone, one that
-    was killed is started again, and one whose configuration has changed is started anew.
+  - Starts a node of the embedded lab as a QEMU process and waits until it answers over SSH. A guest that runs as wanted is left alone,
+    one that was killed is started again, and one whose configuration has changed is started anew.
   - Ends only processes that it started itself, which it knows by process id, start time and boot.
   - Runs on the controller.
 extends_documentation_fragment:
   - datapath.lab.attributes.state
 requirements:
-  - qemu.qmp (to stop a guest cleanly)
+  - qemu.qmp
 options:
   lab:
     description: Name of the lab.
@@ -30,7 +30,7 @@ options:
   state:
     description:
       - V(started) makes it run and answer over SSH.
-      - V(stopped) presses its power button, and ends it after O(stop_limit) seconds. Its disk is kept.
+      - V(stopped) shuts it down over SSH, and ends it after O(stop_limit) seconds. Its disk is kept.
       - V(absent) ends it at once and deletes its disk.
     type: str
     choices: [started, stopped, absent]
@@ -128,9 +128,8 @@ def wanted(given: dict, guest_keys: keys.Keys) -> guests.Want:
         raise InvalidValueError(f"The lab {given['lab']!r} has no node {given['name']!r}; it has {', '.join(each.name for each in nodes)}.")
     kernel = given["kernels"][node.kernel_flavour]
     host = guest_keys.host(node.name)
-    own = seed.files(
-        given["lab"], node, keys.public_of(guest_keys.client).read_text(), host.read_text(), keys.public_of(host).read_text(), seed.hosts_file(nodes)
-    )
+    client, host_public = keys.public_of(guest_keys.client), keys.public_of(host)
+    own = seed.files(given["lab"], node, client.read_text(), host.read_text(), host_public.read_text(), seed.hosts_file(nodes))
     boot = guests.Boot(given["accelerator"], Path(given["disk"]), Path(kernel["kernel"]), Path(kernel["initrd"]))
     return guests.Want(node, boot, seed.archive(own))
 

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import tempfile
@@ -19,11 +20,13 @@ from pathlib import Path
 from typing import Any, Dict, Optional, Tuple
 
 from ansible_collections.datapath.lab.plugins.module_utils.errors import LabError, MissingCapabilityError, ParseError
-from ansible_collections.datapath.lab.plugins.module_utils.qemu.guest import QEMU
+from ansible_collections.datapath.lab.plugins.module_utils.qemu.guest import QEMU, machine_argv
 from ansible_collections.datapath.lab.plugins.module_utils.qemu.image import PROBE_MARKER
 
-# Before version 10 the emulated cmpxchg16b leaves wrong flags, and a loaded guest panics in its allocator.
-MIN_QEMU = 10
+# The first with an igb card.
+MIN_QEMU = 8
+# Before this the emulated cmpxchg16b leaves wrong flags, and a loaded guest panics in its allocator.
+MIN_QEMU_EMULATED = 10
 
 
 def parse_qemu_version(text: str) -> Tuple[int, ...]:
@@ -37,12 +40,18 @@ def parse_qemu_version(text: str) -> Tuple[int, ...]:
     return tuple(int(part) for part in match.group(1).split("."))
 
 
-def require_qemu(version: Tuple[int, ...]) -> None:
-    """Refuse a QEMU under which an emulated guest panics."""
-    if version[0] < MIN_QEMU:
-        shown = ".".join(str(part) for part in version)
+def require_qemu(version: Tuple[int, ...], accelerator: str) -> None:
+    """Refuse a QEMU that cannot make the lab's guests, or under which they panic.
+
+    :param version: QEMU's.
+    :param accelerator: "kvm" or "emulated".
+    """
+    needed = MIN_QEMU_EMULATED if accelerator == "emulated" else MIN_QEMU
+    if version[0] < needed:
+        why = "under which emulated guests panic" if version[0] >= MIN_QEMU else "which lacks the cards that the lab needs"
         raise MissingCapabilityError(
-            f"QEMU {shown} is installed, under which emulated guests panic; version {MIN_QEMU} or newer is needed (Debian 12 has it in bookworm-backports)."
+            f"QEMU {'.'.join(map(str, version))} is installed, {why}; version {needed} or newer is needed "
+            "(Debian 12 has it in bookworm-backports)."
         )
 
 
@@ -84,8 +93,9 @@ def record(path: Path, verdict: Verdict) -> None:
 def probe_argv(kernel: Path, initrd: Path, console: Path) -> list[str]:
     """Return the command of the probe guest: no disk, no card, a marker on its console."""
     return [
-        QEMU, "-name", "datapath-lab-probe", "-nodefaults", "-no-user-config", "-display", "none", "-M", "q35,accel=kvm", "-cpu", "host", "-smp", "2",
-        "-m", "256M", "-no-reboot", "-kernel", str(kernel), "-initrd", str(initrd), "-append", "console=ttyS0 loglevel=4 panic=-1 datapath_lab.probe",
+        QEMU, "-name", "datapath-lab-probe", "-nodefaults", "-no-user-config", "-display", "none", *machine_argv("kvm", nested=False),
+        "-smp", "2", "-m", "256M", "-no-reboot", "-kernel", str(kernel), "-initrd", str(initrd),
+        "-append", "console=ttyS0 loglevel=4 panic=-1 datapath_lab.probe",
         "-chardev", f"file,id=console,path={console}", "-serial", "chardev:console",
     ]
 
@@ -108,6 +118,8 @@ def probe(kernel: Path, initrd: Path, limit_s: float, device: Path = Path("/dev/
             process = subprocess.Popen(
                 probe_argv(kernel, initrd, console), stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, start_new_session=True,
             )
+        # A QEMU that ends by an assertion shall not leave its memory on the disk.
+        resource.prlimit(process.pid, resource.RLIMIT_CORE, (0, 0))
         try:
             while True:
                 text = console.read_text(errors="replace") if console.exists() else ""

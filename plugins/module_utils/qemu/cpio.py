@@ -37,7 +37,7 @@ def _member(number: int, path: str, mode: int, content: bytes) -> bytes:
 
 def _parents(paths: Iterable[str]) -> list[str]:
     """Return every directory above the given paths, each before what lies in it."""
-    found = set()
+    found: set[str] = set()
     for path in paths:
         parts = path.split("/")[:-1]
         found.update("/".join(parts[: depth + 1]) for depth in range(len(parts)))

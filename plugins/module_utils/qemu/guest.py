@@ -14,13 +14,14 @@ import shutil
 import socket
 import subprocess
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ansible_collections.datapath.lab.plugins.module_utils.command import Run
 from ansible_collections.datapath.lab.plugins.module_utils.errors import InvalidValueError, LabError
 from ansible_collections.datapath.lab.plugins.module_utils.qemu import network, seed
+from ansible_collections.datapath.lab.plugins.module_utils.qemu.keys import Keys
 from ansible_collections.datapath.lab.plugins.module_utils.qemu.process import Processes, ProcessIdentity
 from ansible_collections.datapath.lab.plugins.module_utils.qemu.spec import MANAGEMENT_NETWORK, Nic, Node, management_mac
 
@@ -87,15 +88,16 @@ def qemu_argv(lab: str, node: Node, boot: Boot, directory: Path, taps: Sequence[
     """
     forward = f"hostfwd=tcp:127.0.0.1:{node.port}-{seed.MANAGEMENT_ADDRESS}:22"
     argv = [
-        QEMU, "-name", f"{lab}/{node.name},process={node.name}.{lab}"[:200], "-nodefaults", "-no-user-config", "-display", "none", "-daemonize",
-        "-pidfile", str(directory / "qemu.pid"), *machine_argv(boot.accelerator, node.nested), "-smp", str(node.cpus), "-m", f"{node.memory_mib}M",
+        QEMU, "-name", f"{lab}/{node.name},process={node.name}.{lab}", "-nodefaults", "-no-user-config", "-display", "none",
+        "-daemonize", "-pidfile", str(directory / "qemu.pid"),
+        *machine_argv(boot.accelerator, node.nested), "-smp", str(node.cpus), "-m", f"{node.memory_mib}M",
         "-kernel", str(boot.kernel), "-initrd", str(directory / "initrd"), "-append", append_line(boot.accelerator),
         "-drive", f"file={directory / 'overlay.qcow2'},if=none,id=root,format=qcow2,cache=writeback,discard=unmap",
         "-device", "virtio-blk-pci,drive=root",
         "-chardev", f"file,id=console,path={directory / 'console.log'},append=off", "-serial", "chardev:console",
         "-qmp", "unix:qmp.sock,server=on,wait=off",
         "-object", "rng-random,id=rng,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=rng",
-        "-netdev", f"user,id=mgmt,restrict=on,ipv6=off,net={MANAGEMENT_NETWORK},host={seed.MANAGEMENT_HOST},dhcpstart={seed.MANAGEMENT_ADDRESS},{forward}",
+        "-netdev", f"user,id=mgmt,restrict=on,ipv6=off,net={MANAGEMENT_NETWORK},host={seed.MANAGEMENT_HOST},{forward}",
         "-device", f"virtio-net-pci,netdev=mgmt,mac={management_mac(lab, node.index)}",
     ]
     for number, (nic, handles) in enumerate(zip(node.nics, taps)):
@@ -114,7 +116,9 @@ class Record:
     """What is on disk about a guest. ``process``: None once it was stopped; ``boot_seconds``: power-on to SSH, None until then."""
 
     fingerprint: str
+    accelerator: str
     disk: str
+    port: int
     process: Optional[ProcessIdentity]
     boot_seconds: Optional[float]
     argv: Tuple[str, ...]
@@ -122,7 +126,8 @@ class Record:
     def as_text(self) -> str:
         """Return the text of the record."""
         data = {
-            "fingerprint": self.fingerprint, "disk": self.disk, "process": self.process.as_dict() if self.process else None,
+            "fingerprint": self.fingerprint, "accelerator": self.accelerator, "disk": self.disk, "port": self.port,
+            "process": self.process.as_dict() if self.process else None,
             "boot_seconds": self.boot_seconds, "argv": list(self.argv),
         }
         return json.dumps(data, indent=1) + "\n"
@@ -133,7 +138,10 @@ class Record:
         try:
             data = json.loads(text)
             process = ProcessIdentity.from_dict(data["process"]) if data["process"] else None
-            return cls(data["fingerprint"], data["disk"], process, data["boot_seconds"], tuple(data["argv"]))
+            return cls(
+                data["fingerprint"], data["accelerator"], data["disk"], data["port"], process, data["boot_seconds"],
+                tuple(data["argv"]),
+            )
         except (ValueError, KeyError, TypeError, LabError):
             return None
 
@@ -164,6 +172,11 @@ class Have:
     def running(self) -> bool:
         """Whether its QEMU runs."""
         return self.process is not None
+
+    @property
+    def state(self) -> str:
+        """One word: running, stopped (there is a disk) or absent."""
+        return "running" if self.running else "stopped" if self.overlay else "absent"
 
 
 def plan_started(have: Have, want: Want) -> List[str]:
@@ -243,6 +256,7 @@ class Guest:
         self._run = run
         self._lab = lab
         self._name = name
+        self._state = state
         self.directory = state / "nodes" / name
         self._processes = processes or Processes()
 
@@ -265,7 +279,8 @@ class Guest:
         """Refuse a port on which something else listens."""
         if not have.running and port_taken(node.port):
             raise InvalidValueError(
-                f"Port {node.port} on 127.0.0.1, the SSH port of node {node.name!r}, is already taken by another process; choose another lab_port_base."
+                f"Port {node.port} on 127.0.0.1, the SSH port of node {node.name!r}, is already taken by another process; "
+                "choose another lab_port_base."
             )
 
     def apply(self, steps: Sequence[str], want: Want, namespace: Path, limit_s: float) -> Optional[float]:
@@ -277,7 +292,8 @@ class Guest:
         :param limit_s: how long to wait for SSH.
         """
         if "stop" in steps:
-            self.stop(30.0)
+            # Nothing that is about to be thrown away needs an orderly end.
+            self.stop(0.0 if "disk" in steps else 30.0)
         self.check_port(want.node, self.have())
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         if "disk" in steps:
@@ -313,9 +329,11 @@ class Guest:
                     for number, nic in enumerate(want.node.nics):
                         tap = network.tap_of(want.node.name, number)
                         taps.append(network.open_tap(tap, nic.queues))
-                        self._run(["ip", "link", "set", tap, "master", network.bridge_of(nic.network), "up"]).require(f"connect the tap {tap}")
+                        bridge = network.bridge_of(nic.network)
+                        self._run(["ip", "link", "set", tap, "master", bridge, "up"]).require(f"connect the tap {tap} to {bridge}")
             argv = qemu_argv(self._lab, want.node, want.boot, self.directory, taps)
-            self._write_record(Record(want.fingerprint, str(want.boot.disk), None, None, tuple(argv)))
+            record = Record(want.fingerprint, want.boot.accelerator, str(want.boot.disk), want.node.port, None, None, tuple(argv))
+            self._write_record(record)
             # Not through the module's runner: the taps' descriptors must pass, and the pipes must not outlive this call.
             with (self.directory / "qemu.log").open("w+") as log:
                 done = subprocess.run(
@@ -331,7 +349,7 @@ class Guest:
         if done.returncode != 0:
             raise LabError(f"QEMU refused to start node {self._name!r}: {' '.join(said.splitlines()[-2:]) or f'status {done.returncode}'}")
         identity = self._processes.identify(int((self.directory / "qemu.pid").read_text()))
-        self._write_record(Record(want.fingerprint, str(want.boot.disk), identity, None, tuple(argv)))
+        self._write_record(replace(record, process=identity))
 
     def _wait(self, want: Want, power_on: float, limit_s: float, measured: bool) -> Optional[float]:
         while not banner_on(want.node.port):
@@ -344,9 +362,9 @@ class Guest:
                 raise LabError(self._failure(f"no SSH server answered on port {want.node.port} within {limit_s:.0f} s"))
             time.sleep(0.1)
         seconds = round(time.monotonic() - power_on, 1)
-        record = self.have().record
-        if record is not None:
-            self._write_record(Record(record.fingerprint, record.disk, record.process or self.have().process, seconds, record.argv))
+        have = self.have()
+        if have.record is not None:
+            self._write_record(replace(have.record, process=have.process, boot_seconds=seconds))
         return seconds if measured else None
 
     def console(self) -> str:
@@ -356,27 +374,30 @@ class Guest:
 
     def _failure(self, reason: str) -> str:
         tail = console_tail(self.console())
-        return f"Node {self._name!r} did not come up: {reason}. The last lines of its console: " + ("\n" + "\n".join(tail) if tail else "(it wrote nothing)")
+        shown = "\n".join(["", *tail]) if tail else "(it wrote nothing)"
+        return f"Node {self._name!r} did not come up: {reason}. The last lines of its console: {shown}"
 
     # --- towards stopped
 
     def stop(self, limit_s: float) -> bool:
-        """End the guest: by the power button if it has ``limit_s`` seconds for it, else at once; return whether it ran."""
+        """End the guest: in order if it has ``limit_s`` seconds for it, else at once; return whether it ran."""
         have = self.have()
         if have.process is None:
             return False
-        for command, patience in (("system_powerdown", limit_s), ("quit", 5.0)):
-            if patience <= 0 or not self._processes.runs(have.process):
-                continue
+        if limit_s > 0 and have.record is not None:
+            # A guest without a login service does not listen to its power button.
+            self._run(Keys(self._run, self._lab, self._state).ssh_argv(have.record.port, "systemctl", "poweroff"))
+            self._processes.wait_gone(have.process, limit_s)
+        if self._processes.runs(have.process):
             try:
-                monitor(self.directory, command)
+                monitor(self.directory, "quit")
             except LabError:
-                # A monitor that does not answer is no reason to leave a guest running: the next way, or SIGKILL, follows.
-                continue
-            self._processes.wait_gone(have.process, patience)
-        self._processes.kill(have.process)
+                # A monitor that does not answer is no reason to leave a guest running.
+                self._processes.kill(have.process)
+            if not self._processes.wait_gone(have.process, 5.0):
+                self._processes.kill(have.process)
         if have.record is not None:
-            self._write_record(Record(have.record.fingerprint, have.record.disk, None, None, have.record.argv))
+            self._write_record(replace(have.record, process=None, boot_seconds=None))
         return True
 
     def remove(self) -> bool:
@@ -390,5 +411,4 @@ class Guest:
 
 def describe(have: Have) -> Mapping[str, Any]:
     """Return a guest's state in the words of the diff."""
-    state = "running" if have.running else "stopped" if have.overlay else "absent"
-    return {"state": state, "configuration": have.record.fingerprint[:12] if have.record else None}
+    return {"state": have.state, "configuration": have.record.fingerprint[:12] if have.record else None}

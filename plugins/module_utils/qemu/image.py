@@ -38,7 +38,8 @@ PROBE_MARKER = "datapath-lab-probe: guest is up"
 NEEDED_MIB = 2048
 
 BASE_PACKAGES = (
-    "busybox-static", "ethtool", "iproute2", "iputils-ping", "kmod", "openssh-server", "procps", "python3", "systemd", "systemd-sysv", "udev",
+    "busybox-static", "ethtool", "iproute2", "iputils-ping", "kmod", "openssh-server", "procps", "python3", "systemd", "systemd-sysv",
+    "udev",
 )
 # Nothing of these is read on a node that only moves packets, and writing them costs a third of the build.
 EXCLUDED_PATHS = (
@@ -55,8 +56,9 @@ EXCLUDED_PATHS = (
 MASKED_UNITS = (
     "dev-hugepages.mount", "dev-mqueue.mount", "modprobe@configfs.service", "modprobe@dm_mod.service", "modprobe@drm.service",
     "modprobe@efi_pstore.service", "modprobe@fuse.service", "modprobe@loop.service", "proc-sys-fs-binfmt_misc.automount",
-    "proc-sys-fs-binfmt_misc.mount", "run-lock.mount", "sys-fs-fuse-connections.mount", "sys-kernel-config.mount", "systemd-ask-password-console.path",
-    "systemd-ask-password-wall.path", "systemd-binfmt.service", "systemd-creds.socket", "systemd-hibernate-clear.service",
+    "proc-sys-fs-binfmt_misc.mount", "run-lock.mount", "sys-fs-fuse-connections.mount", "sys-kernel-config.mount",
+    "systemd-ask-password-console.path", "systemd-ask-password-wall.path",
+    "systemd-binfmt.service", "systemd-creds.socket", "systemd-hibernate-clear.service",
     "systemd-hostnamed.socket", "systemd-hwdb-update.service", "systemd-journal-flush.service", "systemd-pstore.service",
     "systemd-random-seed.service", "systemd-rfkill.socket", "systemd-sysext.socket", "systemd-udev-load-credentials.service",
     "systemd-update-utmp-runlevel.service", "systemd-update-utmp.service",
@@ -235,7 +237,9 @@ def module_files(modules_dep: str, builtin: str, wanted: Sequence[str]) -> List[
         if name in within:
             continue
         if name not in by_name:
-            raise MissingCapabilityError(f"The guests' kernel has no module {name}, which they need to start from their disk; choose another kernel package.")
+            raise MissingCapabilityError(
+                f"The guests' kernel has no module {name}, which they need to start from their disk; choose another kernel package."
+            )
         # depmod lists what must be loaded first last.
         for path in [*reversed(needs[by_name[name]]), by_name[name]]:
             if path not in ordered:
@@ -365,13 +369,18 @@ class Builder:
             found[flavour] = {"release": release, "package_version": version.require("look up the kernel's version").stdout.strip()}
         missing = sorted(set(KERNEL_PACKAGES) - set(found))
         if missing:
-            raise LabError(f"The guests' system has no {missing[0]} kernel although {KERNEL_PACKAGES[missing[0]]} was installed; the archive may be half mirrored.")
+            raise LabError(
+                f"The guests' system has no {missing[0]} kernel although {KERNEL_PACKAGES[missing[0]]} was installed; "
+                "the archive may be half mirrored."
+            )
         return found
 
     def _disk(self, tree: Path, disk: Path) -> None:
         # Lazy initialisation would run in each guest, in the midst of a measurement.
-        argv = ["mke2fs", "-q", "-t", "ext4", "-L", "datapath-lab", "-m", "0", "-E", "lazy_itable_init=0,lazy_journal_init=0", "-N", "200000",
-                "-d", str(tree), str(disk), f"{self._recipe.disk_gib}G"]
+        argv = [
+            "mke2fs", "-q", "-t", "ext4", "-L", "datapath-lab", "-m", "0", "-E", "lazy_itable_init=0,lazy_journal_init=0", "-N", "200000",
+            "-d", str(tree), str(disk), f"{self._recipe.disk_gib}G",
+        ]
         self._run(argv).require("write the guests' disk image")
 
     def _install(self, tree: Path, result: Path) -> None:

@@ -36,6 +36,15 @@ class Keys:
         """A node's private host key."""
         return self.directory / f"host_{node}"
 
+    def ssh_argv(self, port: int, *command: str) -> List[str]:
+        """Return the argv that runs a command on the node behind a port."""
+        options = (
+            "BatchMode=yes", "ConnectTimeout=5", "GlobalKnownHostsFile=/dev/null", "IdentitiesOnly=yes", "LogLevel=ERROR",
+            "StrictHostKeyChecking=yes", f"UserKnownHostsFile={self.known_hosts}",
+        )
+        given = [word for option in options for word in ("-o", option)]
+        return ["ssh", "-F", "none", *given, "-i", str(self.client), "-p", str(port), "root@127.0.0.1", *command]
+
     def missing(self, nodes: Sequence[Node]) -> List[Path]:
         """Return the private keys that are not there yet."""
         return [key for key in (self.client, *(self.host(node.name) for node in nodes)) if not self._whole(key)]
@@ -49,7 +58,8 @@ class Keys:
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         for half in (key, public_of(key)):
             half.unlink(missing_ok=True)
-        self._run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"datapath-lab-{self._lab}", "-f", str(key)]).require(f"make the key {key}")
+        argv = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"datapath-lab-{self._lab}", "-f", str(key)]
+        self._run(argv).require(f"make the key {key}")
 
     def known_hosts_text(self, nodes: Sequence[Node]) -> str:
         """Return what known_hosts shall hold; a node whose key is not made yet has no line."""

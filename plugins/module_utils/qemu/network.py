@@ -87,7 +87,8 @@ class Network:
             done = self._run(["ip", "netns", "add", self.namespace])
             if done.rc != 0:
                 raise MissingCapabilityError(
-                    f"This machine cannot make a network namespace, which the lab's data network needs (ip netns add said: {done.stderr.strip()}); "
+                    "This machine cannot make a network namespace, which the lab's data network needs "
+                    f"(ip netns add said: {done.stderr.strip()}); "
                     "run as root on a kernel with CONFIG_NET_NS, outside an unprivileged container."
                 )
         have = self.bridges()
@@ -114,7 +115,9 @@ def inside(namespace: Path) -> Iterator[None]:
     def enter(handle: int) -> None:
         if libc.setns(handle, CLONE_NEWNET) != 0:
             code = ctypes.get_errno()
-            raise MissingCapabilityError(f"Cannot enter the network namespace {namespace}: {os.strerror(code)}; the lab must be run as root.")
+            raise MissingCapabilityError(
+                f"Cannot enter the network namespace {namespace}: {os.strerror(code)}; the lab must be run as root."
+            )
 
     home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -149,6 +152,7 @@ def open_tap(name: str, queues: int, device: str = "/dev/net/tun") -> List[int]:
         for handle in handles:
             os.close(handle)
         raise MissingCapabilityError(
-            f"Cannot make the tap {name} through {device}: {error.strerror}; the lab's data network needs root and a kernel with CONFIG_TUN."
+            f"Cannot make the tap {name} through {device}: {error.strerror}; "
+            "the lab's data network needs root and a kernel with CONFIG_TUN."
         ) from None
     return handles

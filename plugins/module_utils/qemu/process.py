@@ -11,7 +11,7 @@ import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Mapping, Optional
+from typing import Any, Callable, Iterator, Mapping, Optional
 
 from ansible_collections.datapath.lab.plugins.module_utils.errors import LabError, ParseError
 
@@ -82,20 +82,24 @@ class Processes:
             return []
         return [part.decode(errors="replace") for part in raw.split(b"\0")[:-1]]
 
+    def _qemus(self) -> Iterator[tuple[int, list[str]]]:
+        for entry in self._proc.iterdir():
+            if entry.name.isdigit():
+                argv = self.command_line(int(entry.name))
+                if argv and argv[0].rsplit("/", maxsplit=1)[-1].startswith("qemu-system"):
+                    yield int(entry.name), argv
+
+    def qemu_command_lines(self) -> list[list[str]]:
+        """Return the argv of every QEMU on this machine."""
+        return [argv for _pid, argv in self._qemus()]
+
     def holder_of(self, option: str, value: str) -> ProcessIdentity | None:
         """Return the QEMU process that was started with these two arguments in a row, or None.
 
         A run that was killed between QEMU's start and its record has left no other trace.
         """
-        for entry in self._proc.iterdir():
-            if not entry.name.isdigit():
-                continue
-            argv = self.command_line(int(entry.name))
-            if argv and argv[0].rsplit("/", maxsplit=1)[-1].startswith("qemu-system") and (option, value) in zip(argv, argv[1:]):
-                found = self.identify(int(entry.name))
-                if found is not None:
-                    return found
-        return None
+        held = (pid for pid, argv in self._qemus() if (option, value) in zip(argv, argv[1:]))
+        return next((identity for identity in map(self.identify, held) if identity is not None), None)
 
     def wait_gone(self, identity: ProcessIdentity, limit_s: float) -> bool:
         """Wait until a process has ended, for at most ``limit_s`` seconds; return whether it has."""

@@ -18,7 +18,8 @@ MANAGEMENT_HOST = str(MANAGEMENT_NETWORK[2])
 
 def _rules(mac: str, interface: str, address: str | None) -> str:
     """Return the udev rule that names a card and brings it up, at boot and whenever its driver is loaded again."""
-    steps = [f"link set {interface} addrgenmode none", *([f"address replace {address} dev {interface}"] if address else []), f"link set {interface} up"]
+    own = [f"address replace {address} dev {interface}"] if address else []
+    steps = [f"link set {interface} addrgenmode none", *own, f"link set {interface} up"]
     run = "".join(f', RUN+="/usr/sbin/ip {step}"' for step in steps)
     # Only the card itself: a bridge or a macvlan on it may have its hardware address.
     return f'ACTION=="add", SUBSYSTEM=="net", SUBSYSTEMS=="pci", ATTR{{address}}=="{mac}", NAME="{interface}"{run}\n'

@@ -67,7 +67,10 @@ class Nic:
 
 @dataclass(frozen=True)
 class Node:
-    """A guest: ``name`` as in the inventory, ``index`` unique in the lab, ``port`` its SSH port on 127.0.0.1, ``nested``: has guests itself."""
+    """A guest.
+
+    ``name``: as in the inventory; ``index``: unique in the lab; ``port``: its SSH port on 127.0.0.1; ``nested``: has guests itself.
+    """
 
     name: str
     index: int
@@ -153,7 +156,9 @@ def _nic(lab: str, node: str, node_index: int, position: int, given: Any, flavou
     queues = _whole(given.get("queues", 1), f"{what} ({model}): 'queues'", 1, MAX_QUEUES[model])
     interface = given.get("interface", f"data{position}")
     if not isinstance(interface, str) or not INTERFACE_NAME.fullmatch(interface) or interface in ("lo", "mgmt0"):
-        raise InvalidValueError(f"{what}: 'interface' must be an interface name of at most 15 characters other than lo and mgmt0, not {interface!r}.")
+        raise InvalidValueError(
+            f"{what}: 'interface' must be an interface name of at most 15 characters other than lo and mgmt0, not {interface!r}."
+        )
     address = given.get("address")
     return Nic(
         network, model, queues, None if address is None else _address(address, f"{what}: 'address'"), interface,
@@ -170,7 +175,9 @@ def node_of(lab: str, port_base: int, name: str, given: Any) -> Node:
     :param given: the value of ``lab_node``.
     """
     if not NODE_NAME.fullmatch(name):
-        raise InvalidValueError(f"A node's name must be at most 12 lower-case letters, digits and hyphens and begin with a letter, not {name!r}.")
+        raise InvalidValueError(
+            f"A node's name must be at most 12 lower-case letters, digits and hyphens and begin with a letter, not {name!r}."
+        )
     what = f"Node {name!r}"
     if not isinstance(given, Mapping):
         raise InvalidValueError(f"{what} has no 'lab_node' dictionary in the inventory; give it index, cpus, memory_mib and nics.")
@@ -213,10 +220,15 @@ def lab_of(name: str, port_base: Any, nodes: Mapping[str, Any]) -> List[Node]:
     :param nodes: by inventory name, the value of ``lab_node``.
     """
     if not LAB_NAME.fullmatch(name):
-        raise InvalidValueError(f"lab_name must be at most 31 lower-case letters, digits and hyphens and begin with a letter, not {name!r}.")
+        raise InvalidValueError(
+            f"lab_name must be at most 31 lower-case letters, digits and hyphens and begin with a letter, not {name!r}."
+        )
     base = _whole(port_base, "lab_port_base", 1024, 65000)
     parsed = sorted((node_of(name, base, each, given) for each, given in nodes.items()), key=lambda node: node.index)
-    _unique([node.index for node in parsed], lambda twice: f"Two nodes of the lab have the index {twice}; the ports and MAC addresses come from it, so it must be unique.")
+    _unique(
+        [node.index for node in parsed],
+        lambda twice: f"Two nodes of the lab have the index {twice}; ports and hardware addresses come from it, so it must be unique.",
+    )
     addresses = [str(nic.address).split("/", maxsplit=1)[0] for node in parsed for nic in node.nics if nic.address]
     _unique(addresses, lambda twice: f"The address {twice} is given to two cards of the lab; each needs its own.")
     return parsed
@@ -247,4 +259,7 @@ def check_space(what: str, path: str, free_bytes: int, needed_mib: int) -> None:
     """
     free_mib = free_bytes // (1024 * 1024)
     if free_mib < needed_mib:
-        raise InvalidValueError(f"No disk space for {what}: {needed_mib} MiB are needed in {path} and {free_mib} MiB are free; free some or choose another directory.")
+        raise InvalidValueError(
+            f"No disk space for {what}: {needed_mib} MiB are needed in {path} and {free_mib} MiB are free; "
+            "free some or choose another directory."
+        )
