@@ -88,6 +88,16 @@ ipvs:
       type: str
       returned: when IPVS is in force
       sample: 5FB2C2DE51C9BA42D3AD0A3
+    build_id:
+      description: Identity of the build of the loaded module ip_vs, V(none) where it is built into the kernel.
+      type: str
+      returned: when IPVS is in force
+      sample: 1c6e5f1d0e8b2f4a6c7d8e9f0a1b2c3d4e5f6071
+    taint:
+      description: How the loaded module taints the kernel, empty for one of the kernel's own, V(O) for one built outside its tree.
+      type: str
+      returned: when IPVS is in force
+      sample: OE
     sysctls:
       description: Settings under net.ipv4.vs by name.
       type: dict

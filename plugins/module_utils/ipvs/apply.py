@@ -132,7 +132,7 @@ def first_refused(commands: Sequence[str], now: Mapping[str, Rule], predicted: M
             at = at.partition(" ")[0]
             good = designator in now and now[designator].destinations.get(at) == predicted[designator].destinations[at]
         elif verb == "-d":
-            good = designator in now and at not in now[designator].destinations
+            good = designator not in now or at not in now[designator].destinations
         elif verb == "-D":
             good = designator not in now
         else:

@@ -187,7 +187,11 @@ def _range(entry: Mapping[str, Any], what: str, schedulers: Collection[str]) -> 
             f"{what}: {services} services from first_fwmark {first_mark} end beyond {MAX_FWMARK}; give a lower first_fwmark."
         )
     base = Service(
-        protocol=entry.get("protocol") or "tcp", address=address, port=first_port, fwmark=first_mark, version=version,
+        protocol=entry.get("protocol") or "tcp",
+        address=address,
+        port=first_port,
+        fwmark=first_mark,
+        version=version,
         **_settings(entry, what, version, schedulers),
     )
     numbering = _numbering(entry, what, services, per_service)
@@ -207,8 +211,9 @@ def _range(entry: Mapping[str, Any], what: str, schedulers: Collection[str]) -> 
             assert address is not None
             port = first_port + index
             designator = f"{option} {endpoint(address, port)}"
-        yield designator, Rule(
-            service_settings, {endpoint(*numbering(index, number, port)): destination_settings for number in range(per_service)}
+        yield (
+            designator,
+            Rule(service_settings, {endpoint(*numbering(index, number, port)): destination_settings for number in range(per_service)}),
         )
 
 

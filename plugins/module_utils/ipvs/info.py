@@ -7,7 +7,8 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, Union
+import struct
+from typing import Any, Dict, Optional, Union
 
 from ansible_collections.datapath.lab.plugins.module_utils.errors import ParseError
 from ansible_collections.datapath.lab.plugins.module_utils.ipvs.apply import Node, read
@@ -33,7 +34,7 @@ def gather(node: Node, table: bool, with_statistics: bool, sys_root: str = "/sys
         "connections": connections(read(f"{node.proc}/net/ip_vs_conn") or ""),
         "services": services,
         "destinations": destinations,
-        "srcversion": (read(f"{sys_root}/module/ip_vs/srcversion") or "").strip() or None,
+        **module(f"{sys_root}/module/ip_vs"),
         "sysctls": sysctls(f"{node.proc}/sys/net/ipv4/vs"),
         "schedulers": sorted(node.schedulers()),
     }
@@ -46,6 +47,31 @@ def gather(node: Node, table: bool, with_statistics: bool, sys_root: str = "/sys
         facts["table"] = entries(listed, figures)
         facts["services"], facts["destinations"] = counts(listed)
     return facts
+
+
+def module(root: str) -> Dict[str, Optional[str]]:
+    """Return what tells one build of ip_vs from another: checksum of its sources, identity of the build, and how it taints the kernel.
+
+    Debian's own module has no checksum, and its taint is empty; one built outside the kernel's tree has ``O``.
+    """
+    taint = read(f"{root}/taint")
+    return {
+        "srcversion": (read(f"{root}/srcversion") or "").strip() or None,
+        "build_id": build_id(f"{root}/notes/.note.gnu.build-id"),
+        "taint": None if taint is None else taint.strip(),
+    }
+
+
+def build_id(path: str) -> Optional[str]:
+    """Return the identity from an ELF note: sizes of name and value, type, name padded to four bytes, value."""
+    try:
+        with open(path, "rb") as file:
+            note = file.read()
+    except OSError:
+        return None
+    name, value = struct.unpack_from("=II", note) if len(note) >= 12 else (0, 0)
+    start = 12 + (name + 3) // 4 * 4
+    return note[start : start + value].hex() or None
 
 
 def connections(text: str) -> int:
