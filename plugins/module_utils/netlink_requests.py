@@ -403,7 +403,7 @@ class Tracing:
                 forked, asked = parse_histogram(_text(f"{forks}/hist")), parse_histogram(_text(f"{requests}/hist"))
             finally:
                 # A probe in use cannot be removed; the instance takes its triggers with it.
-                os.rmdir(self.instance)
+                _remove(self.instance)
         finally:
             _write(f"{self.root}/kprobe_events", f"-:{self.probe}")
         return count_histogram(asked, family_of(forked, ended.pid), families()), ended
@@ -419,6 +419,11 @@ def _write(path: str, text: str) -> None:
             os.close(control)
     except OSError as error:
         raise OSError(error.errno, f"{error.strerror} for '{text}'", path) from error
+
+
+def _remove(directory: str) -> None:
+    """Remove an instance; tracefs takes the files in it away with it."""
+    os.rmdir(directory)
 
 
 def _text(path: str) -> str:
