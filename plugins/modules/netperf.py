@@ -95,10 +95,10 @@ EXAMPLES = r"""
 RETURN = r"""
 measurement:
   description: >-
-    The measurement. Metrics: C(throughput) in Mbit/s (10^6 bit/s) or trans/s; C(cpu_local), C(cpu_remote) in percent of all CPUs;
+    The measurement. Metrics: C(throughput) in Mbit/s (10^6 bit/s) or transactions/s; C(cpu_local), C(cpu_remote) in percent of all CPUs;
     C(service_demand_local), C(service_demand_remote) in us/KB or us/Tr; C(latency_min), C(latency_mean), C(latency_p50),
     C(latency_p90), C(latency_p99), C(latency_max) and C(round_trip_mean) in us, of transactions; C(throughput_sent), C(loss),
-    C(packets_sent_per_s), C(packets_received_per_s) of V(UDP_STREAM); C(confidence_width) in percent where an interval was asked for;
+    C(packet_rate_sent), C(packet_rate) of V(UDP_STREAM); C(confidence_width) in percent where an interval was asked for;
     C(cpu_us_per_request) or C(cpu_us_per_kb), with C(cpu_local_…) and C(cpu_remote_…) where the ends are different machines.
   type: dict
   returned: success, except in check mode
@@ -109,7 +109,7 @@ measurement:
     started: "2026-11-20T05:00:00Z"
     duration_s: 20.1
     metrics:
-      throughput: {value: 66013.2, unit: trans/s, better: higher}
+      throughput: {value: 66013.2, unit: transactions/s, better: higher}
       service_demand_local: {value: 30.148, unit: us/Tr, better: lower}
       latency_p99: {value: 40.0, unit: us, better: lower}
     samples: {}

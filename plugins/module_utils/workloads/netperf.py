@@ -160,9 +160,9 @@ def read(completed: Completed, params: Params) -> Reading:
         if bits <= 0:
             raise ParseError("netperf", f"LOCAL_SEND_SIZE is {values['LOCAL_SEND_SIZE']}", text)
         # Each send is one datagram. The counts of calls are those of the last iteration only, the rates are the mean of all.
-        metrics["packets_sent_per_s"] = Metric(sent * 1e6 / bits, "packets/s", "neither")
-        metrics["packets_received_per_s"] = Metric(rate * 1e6 / bits, "packets/s", "higher")
-    unit = "trans/s" if test in TRANSACTIONS else "Mbit/s"
+        metrics["packet_rate_sent"] = Metric(sent * 1e6 / bits, "packets/s", "neither")
+        metrics["packet_rate"] = Metric(rate * 1e6 / bits, "packets/s", "higher")
+    unit = "transactions/s" if test in TRANSACTIONS else "Mbit/s"
     metrics["throughput"] = Metric(rate, unit, "higher")
     if rate <= 0:
         invalid.append(f"netperf {test} moved nothing: its result is {rate:g} {unit}.")
@@ -232,4 +232,4 @@ def _confidence(number: Any, params: Params, metrics: dict[str, Metric]) -> Tupl
     ]
 
 
-TOOL = Tool("netperf", "netperf", OPTIONS, (("netperf", "-V"),), parse_version, argv, seconds, read, check=check)
+TOOL = Tool("netperf", OPTIONS, {"netperf": (("netperf", "-V"),)}, parse_version, argv, seconds, read, check=check)

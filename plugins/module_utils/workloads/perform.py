@@ -50,9 +50,9 @@ def perform(tool: Tool, params: Params, node: Node, check_mode: bool) -> dict[st
         predicted = tool.seconds(params)
         if check_mode:
             return {"changed": False, "argv": argv, "predicted_s": predicted}
-        if node.find(tool.executable) is None:
-            raise MissingCapabilityError(f"{tool.executable} is not installed on this node: the role workloads installs it.")
-        version = _version(tool, node.run)
+        if node.find(argv[0]) is None:
+            raise MissingCapabilityError(f"{argv[0]} is not installed on this node: the role workloads installs it.")
+        version = _version(tool, argv[0], node.run)
         for name, text in tool.files.items():
             with open(os.path.join(scratch, name), "w", encoding="utf-8") as stream:
                 stream.write(text)
@@ -100,9 +100,9 @@ def _measurement(
     return Measurement(tool.name, version, argv, started, round(duration, 6), metrics, reading.samples, counters, list(reading.invalid))
 
 
-def _version(tool: Tool, run: Run) -> str:
+def _version(tool: Tool, program: str, run: Run) -> str:
     said = ""
-    for argv in tool.versions:
+    for argv in tool.versions[program]:
         try:
             completed = run(list(argv))
         except CommandError:

@@ -109,15 +109,14 @@ class Reading:
 class Tool:
     """A load generator.
 
-    ``versions``: command lines of which the first that prints a version tells it; ``argv(params, scratch)``: the command line,
-    where ``scratch`` is the directory in which ``files`` were put; ``seconds(params)``: predicted run time; ``read(completed, params)``:
-    what was printed, as values.
+    ``versions``: by program, the command lines of which the first that prints a version tells it; ``argv(params, scratch)``: the
+    command line, beginning with the program, where ``scratch`` is the directory in which ``files`` were put; ``seconds(params)``:
+    predicted run time; ``read(completed, params)``: what was printed, as values.
     """
 
     name: str
-    executable: str
     options: Tuple[Option, ...]
-    versions: Tuple[Tuple[str, ...], ...]
+    versions: Mapping[str, Tuple[Tuple[str, ...], ...]]
     parse_version: Callable[[str], Optional[str]]
     argv: Callable[[Params, str], List[str]]
     seconds: Callable[[Params], float]
