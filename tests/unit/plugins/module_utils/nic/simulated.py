@@ -184,7 +184,10 @@ class SimulatedHost(Host):
             if int(entry.name.split("-")[1]) >= count:
                 shutil.rmtree(entry)
         for index in range(kept, count):
-            for kind, items in {"rx": {"rps_cpus": self.machine.mask(0), "rps_flow_cnt": "0"}, "tx": {"xps_cpus": "", "xps_rxqs": ""}}.items():
+            for kind, items in {
+                "rx": {"rps_cpus": self.machine.mask(0), "rps_flow_cnt": "0"},
+                "tx": {"xps_cpus": "", "xps_rxqs": ""},
+            }.items():
                 for item, value in items.items():
                     path = base / f"{kind}-{index}" / item
                     path.parent.mkdir(exist_ok=True)
@@ -320,7 +323,11 @@ class SimulatedHost(Host):
             if letters is None:
                 return 1, "", "Cannot get RX network flow hashing options: Operation not supported\n"
             phrases = {"s": "IP SA", "d": "IP DA", "f": "L4 bytes 0 & 1 [TCP/UDP src port]", "n": "L4 bytes 2 & 3 [TCP/UDP dst port]"}
-            return 0, "TCP over IPV4 flows use these fields for computing Hash flow key:\n" + "".join(phrases[it] + "\n" for it in letters), ""
+            return (
+                0,
+                "TCP over IPV4 flows use these fields for computing Hash flow key:\n" + "".join(phrases[it] + "\n" for it in letters),
+                "",
+            )
         if flag == "-n":
             rules = "".join(f"Filter: {at}\n\tAction: Direct to queue {queue}\n\n" for at, queue in enumerate(state["rules"]))
             return 0, f"{state['channels']['current']} RX rings available\nTotal {len(state['rules'])} rules\n\n{rules}", ""
