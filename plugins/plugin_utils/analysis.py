@@ -38,20 +38,32 @@ QUANTILES = (0.5, 0.9, 0.95, 0.99)
 
 Cell = Tuple[str, str, str]  # point, workload, arm
 
+_ABSENT = array("d", [math.nan])
 
-@dataclass
+
 class Slot:
-    """What is kept of one (cell, block, attempt): the values of its repeats by metric, and whether they may be used."""
+    """What is kept of one (cell, block, attempt): a row of values per repeat, and whether they may be used.
 
-    values: Dict[str, List[float]] = field(default_factory=dict)
-    repeats: int = 0
-    excluded: bool = False
-    witness: str = "proved"
+    There is one for each of a hundred thousand runs, so it is small: a row holds the metrics in the order in which the
+    workload first gave them, and NaN (or nothing, at its end) where a metric was not measured.
+    """
+
+    __slots__ = ("rows", "repeats", "excluded", "witness")
+
+    def __init__(self) -> None:
+        self.rows: List[array] = []
+        self.repeats = 0
+        self.excluded = False
+        self.witness = "proved"
 
     @property
     def proved(self) -> bool:
         """Whether every run in it is proved."""
         return self.witness == "proved"
+
+    def values(self, column: int) -> List[float]:
+        """Return the values of a metric that were measured, by its place in the row."""
+        return [row[column] for row in self.rows if column < len(row) and row[column] == row[column]]
 
 
 _WITNESS_RANK = {"proved": 0, "missing": 1, "refuted": 2}
@@ -69,8 +81,9 @@ class Measured:
         self.plan = plan
         self.rules: Mapping[str, Any] = plan["invalidation"]
         self.repeats = int(plan.get("repeats") or 1)
-        self.slots: Dict[Cell, Dict[Tuple[int, int], Slot]] = defaultdict(dict)
+        self.slots: Dict[Cell, Dict[int, Dict[int, Slot]]] = defaultdict(lambda: defaultdict(dict))
         self.metrics: Dict[Tuple[str, str], Tuple[str, str]] = {}
+        self.columns: Dict[str, Dict[str, int]] = defaultdict(dict)
         self.mixed: Set[Tuple[str, str]] = set()
         self.invalid_runs: List[Dict[str, Any]] = []
         self.repeated: Set[Tuple[int, str, str]] = set()
@@ -85,7 +98,10 @@ class Measured:
         """Take in one record."""
         self.runs += 1
         cell = (record.point, record.workload, record.arm)
-        slot = self.slots[cell].setdefault((record.block, record.attempt), Slot())
+        attempts = self.slots[cell][record.block]
+        slot = attempts.get(record.attempt)
+        if slot is None:
+            slot = attempts[record.attempt] = Slot()
         slot.repeats += 1
         if record.attempt > 1:
             self.repeated.add((record.block, record.point, record.workload))
@@ -96,8 +112,8 @@ class Measured:
         if reasons:
             slot.excluded = True
         else:
-            slot.witness = worst_witness([slot.witness, state])
             if state != "proved":
+                slot.witness = worst_witness([slot.witness, state])
                 reasons = record.why_invalid(self.rules)
         if reasons:
             self.invalid_runs.append(
@@ -120,11 +136,18 @@ class Measured:
 
     def _add_values(self, cell: Cell, slot: Slot, measurement: Mapping[str, Any]) -> None:
         workload = cell[1]
+        columns = self.columns[workload]
+        row = _ABSENT * len(columns)
         for name, metric in measurement["metrics"].items():
             known = self.metrics.setdefault((workload, name), (metric["unit"], metric["better"]))
             if known != (metric["unit"], metric["better"]):
                 self.mixed.add((workload, name))
-            slot.values.setdefault(name, []).append(float(metric["value"]))
+            column = columns.setdefault(name, len(columns))
+            if column < len(row):
+                row[column] = metric["value"]
+            else:
+                row.append(metric["value"])
+        slot.rows.append(row)
         for name, values in (measurement.get("samples") or {}).items():
             if values and len(values) <= self.sample_room and slot.repeats <= self.repeats:
                 self.sample_room -= len(values)
@@ -134,17 +157,16 @@ class Measured:
         """Return (unit, better) of a metric; None each if it was never measured."""
         return self.metrics.get((workload, metric), (None, None))
 
-    def usable(self, slot: Optional[Slot], metric: str) -> bool:
-        """Tell whether all repeats of a slot are there, may be used, and have the metric."""
-        return slot is not None and not slot.excluded and slot.repeats == len(slot.values.get(metric, ())) == self.repeats
+    def column_of(self, workload: str, metric: str) -> Optional[int]:
+        """Return the place of a metric in a workload's rows; None if it was never measured."""
+        return self.columns[workload].get(metric)
 
-    def attempts(self, cell: Cell, block: int) -> List[int]:
-        """Return the attempts at a block of a cell, latest first."""
-        return sorted((attempt for each, attempt in self.slots.get(cell, {}) if each == block), reverse=True)
-
-    def blocks(self, cell: Cell) -> List[int]:
-        """Return the blocks in which a cell was run."""
-        return sorted({block for block, _attempt in self.slots.get(cell, {})})
+    def complete(self, slot: Optional[Slot], column: int) -> Optional[List[float]]:
+        """Return the values of a metric in all repeats of a slot; None unless all are there and may be used."""
+        if slot is None or slot.excluded or slot.repeats != self.repeats:
+            return None
+        values = slot.values(column)
+        return values if len(values) == slot.repeats else None
 
 
 def read_measured(directory: str, plan: Mapping[str, Any]) -> Measured:
@@ -181,19 +203,20 @@ class Question:
 def pair_up(measured: Measured, question: Question) -> None:
     """Find the blocks of a comparison that are complete, and their log-ratios; else say why there are none."""
     _unit, better = measured.unit_of(question.workload, question.metric)
-    reference_cell = (question.point, question.workload, question.reference)
-    arm_cell = (question.point, question.workload, question.arm)
+    column = measured.column_of(question.workload, question.metric)
+    reference_blocks = measured.slots.get((question.point, question.workload, question.reference), {})
+    arm_blocks = measured.slots.get((question.point, question.workload, question.arm), {})
     reference_values: List[float] = []
     arm_values: List[float] = []
-    states: List[str] = []
-    for block in sorted(set(measured.blocks(reference_cell)) | set(measured.blocks(arm_cell))):
-        pair = _latest_pair(measured, reference_cell, arm_cell, block, question.metric)
+    states: Set[str] = set()
+    for block in sorted(reference_blocks.keys() & arm_blocks.keys()) if column is not None else []:
+        pair = _latest_pair(measured, reference_blocks[block], arm_blocks[block], int(column or 0))
         if pair is None:
             continue
         question.blocks.append(block)
-        states += [slot.witness for slot in pair]
-        reference_values.append(_middle(pair[0].values[question.metric]))
-        arm_values.append(_middle(pair[1].values[question.metric]))
+        states.add(pair[2])
+        reference_values.append(_middle(pair[0]))
+        arm_values.append(_middle(pair[1]))
     question.witness = worst_witness(states)
     if not question.blocks:
         question.reason = "no block has a valid run of both arms"
@@ -211,18 +234,19 @@ def pair_up(measured: Measured, question: Question) -> None:
 
 
 def _latest_pair(
-    measured: Measured, reference_cell: Cell, arm_cell: Cell, block: int, metric: str
-) -> Optional[Tuple[Slot, Slot]]:
-    """Return the latest attempt in which both are valid and proved; failing that, the latest in which both are valid."""
-    fallback: Optional[Tuple[Slot, Slot]] = None
-    for attempt in measured.attempts(reference_cell, block):
-        reference = measured.slots[reference_cell].get((block, attempt))
-        arm = measured.slots.get(arm_cell, {}).get((block, attempt))
-        if reference is None or arm is None or not measured.usable(reference, metric) or not measured.usable(arm, metric):
+    measured: Measured, reference: Mapping[int, Slot], arm: Mapping[int, Slot], column: int
+) -> Optional[Tuple[List[float], List[float], str]]:
+    """Return the values of both and the state of their witnesses, in the latest attempt in which both are valid and proved; failing that,
+    in the latest in which both are valid.
+    """
+    fallback: Optional[Tuple[List[float], List[float], str]] = None
+    for attempt in sorted(reference.keys() & arm.keys(), reverse=True):
+        first, second = measured.complete(reference[attempt], column), measured.complete(arm[attempt], column)
+        if first is None or second is None:
             continue
-        if reference.proved and arm.proved:
-            return reference, arm
-        fallback = fallback or (reference, arm)
+        if reference[attempt].proved and arm[attempt].proved:
+            return first, second, "proved"
+        fallback = fallback or (first, second, worst_witness([reference[attempt].witness, arm[attempt].witness]))
     return fallback
 
 
@@ -542,6 +566,13 @@ def answers_of(plan: Mapping[str, Any], entries: Sequence[Mapping[str, Any]], sa
     return made
 
 
+def _latest_slot(measured: Measured, attempts: Mapping[int, Slot]) -> Optional[Slot]:
+    """Return the latest attempt that is valid and proved; failing that, the latest that is valid."""
+    valid = [attempts[attempt] for attempt in sorted(attempts, reverse=True)]
+    valid = [slot for slot in valid if not slot.excluded and slot.repeats == measured.repeats]
+    return next((slot for slot in valid if slot.proved), valid[0] if valid else None)
+
+
 def cells_of(plan: Mapping[str, Any], measured: Measured) -> Tuple[List[Dict[str, Any]], List[Dict[str, Any]], List[str]]:
     """Describe each cell in each metric; return (cells, repeatability, notes).
 
@@ -554,13 +585,10 @@ def cells_of(plan: Mapping[str, Any], measured: Measured) -> Tuple[List[Dict[str
     primary = {(workload["name"], metric) for workload in plan["workloads"] for metric in workload["metrics"]}
     for cell in sorted(measured.slots):
         point, workload, arm = cell
-        best: Dict[int, Slot] = {}
-        for (block, _attempt), slot in sorted(measured.slots[cell].items()):
-            before = best.get(block)
-            if not slot.excluded and slot.repeats == measured.repeats and (slot.proved or before is None or not before.proved):
-                best[block] = slot
-        for metric in sorted({name for slot in best.values() for name in slot.values}):
-            tries = [slot.values[metric] for slot in best.values() if len(slot.values.get(metric, ())) == measured.repeats]
+        best = [_latest_slot(measured, attempts) for _block, attempts in sorted(measured.slots[cell].items())]
+        for metric, column in sorted(measured.columns[workload].items()):
+            found_values = [measured.complete(slot, column) for slot in best]
+            tries = [values for values in found_values if values is not None]
             if not tries or (workload, metric) in measured.mixed:
                 continue
             unit, better = measured.unit_of(workload, metric)
@@ -733,10 +761,14 @@ def compare_results(before: str, after: str) -> List[Dict[str, Any]]:
 def _block_means(plan: Mapping[str, Any], measured: Measured) -> Dict[Tuple[str, str, str, str], Tuple[List[float], str, str]]:
     primary = {(workload["name"], metric) for workload in plan["workloads"] for metric in workload["metrics"]}
     made: Dict[Tuple[str, str, str, str], Tuple[List[float], str, str]] = {}
-    for (point, workload, arm), slots in measured.slots.items():
-        best = {block: slot for (block, _attempt), slot in sorted(slots.items()) if not slot.excluded and slot.proved}
-        for metric in {name for slot in best.values() for name in slot.values if (workload, name) in primary}:
-            values = [math.fsum(slot.values[metric]) / len(slot.values[metric]) for slot in best.values() if slot.values.get(metric)]
+    for (point, workload, arm), blocks in measured.slots.items():
+        best = [_latest_slot(measured, attempts) for attempts in blocks.values()]
+        for metric, column in measured.columns[workload].items():
+            if (workload, metric) not in primary or (workload, metric) in measured.mixed:
+                continue
+            complete = [measured.complete(slot, column) for slot in best if slot is not None and slot.proved]
+            values = [math.fsum(each) / len(each) for each in complete if each]
             unit, better = measured.unit_of(workload, metric)
-            made[point, workload, arm, metric] = (values, str(unit), str(better))
+            if values:
+                made[point, workload, arm, metric] = (values, str(unit), str(better))
     return made

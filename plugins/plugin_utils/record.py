@@ -86,16 +86,15 @@ class Record:
         return reasons
 
 
-def counter_of(end: Mapping[str, Any], name: str) -> Any:
+def counter_of(end: Any, name: str) -> Any:
     """Return the counter ``name`` of one end, wherever that end keeps it (``cpu.<name>`` or ``<name>``), or None if it was not measured."""
+    if not isinstance(end, dict):
+        return None
     cpu = end.get("cpu")
-    short = name.replace("_cpu_", "_")
-    for place in (cpu if isinstance(cpu, Mapping) else {}, end):
-        for each in (name, short):
-            value = place.get(each)
-            if isinstance(value, (bool, int, float)):
-                return value
-    return None
+    value = cpu.get(name) if isinstance(cpu, dict) else None
+    if value is None:
+        value = end.get(name)
+    return value if isinstance(value, (bool, int, float)) else None
 
 
 def broken_rules(counters: Mapping[str, Any], rules: Mapping[str, Any]) -> List[str]:
@@ -108,7 +107,7 @@ def broken_rules(counters: Mapping[str, Any], rules: Mapping[str, Any]) -> List[
     for rule, limit in rules.items():
         kind, _, name = rule.partition("_")
         for end, values in counters.items():
-            value = counter_of(values, name) if isinstance(values, Mapping) else None
+            value = counter_of(values, name)
             if value is None:
                 continue
             if kind == "max" and value > limit:
@@ -121,8 +120,7 @@ def broken_rules(counters: Mapping[str, Any], rules: Mapping[str, Any]) -> List[
 def unmeasured_rules(counters: Mapping[str, Any], rules: Mapping[str, Any]) -> Set[str]:
     """Return the counters that a rule asks for and that no end of this run has."""
     names = {rule.partition("_")[2] for rule in rules}
-    ends = [end for end in counters.values() if isinstance(end, Mapping)]
-    return {name for name in names if all(counter_of(end, name) is None for end in ends)}
+    return {name for name in names if all(counter_of(end, name) is None for end in counters.values())}
 
 
 def record_of(data: Any, place: str) -> Record:
@@ -134,8 +132,8 @@ def record_of(data: Any, place: str) -> Record:
     """
     if not isinstance(data, dict):
         raise LabError(f"{place} is not a dictionary; the file was changed by another hand: move it away and start again.")
-    for key, kinds in _KINDS.items():
-        if not isinstance(data.get(key), kinds) or isinstance(data.get(key), bool):
+    for key, kind in _KINDS:
+        if type(data.get(key)) is not kind:
             raise LabError(f"{place} has no usable {key!r}; the file was changed by another hand: move it away and start again.")
     witness = data.get("witness") or {"state": "missing", "evidence": "", "data": {}}
     return Record(
@@ -156,17 +154,10 @@ def record_of(data: Any, place: str) -> Record:
     )
 
 
-_KINDS: Dict[str, Any] = {
-    "run": str,
-    "experiment": str,
-    "arm": str,
-    "point": str,
-    "workload": str,
-    "block": int,
-    "order": int,
-    "attempt": int,
-    "recorded": str,
-}
+_KINDS = (
+    *((key, str) for key in ("run", "experiment", "arm", "point", "workload", "recorded")),
+    *((key, int) for key in ("block", "order", "attempt")),
+)
 
 
 def read_records(directory: str) -> Iterator[Record]:
