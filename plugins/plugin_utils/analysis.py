@@ -82,9 +82,10 @@ class Measured:
         self.rules: Mapping[str, Any] = plan["invalidation"]
         self.repeats = int(plan.get("repeats") or 1)
         self.slots: Dict[Cell, Dict[int, Dict[int, Slot]]] = defaultdict(lambda: defaultdict(dict))
-        self.metrics: Dict[Tuple[str, str], Tuple[str, str]] = {}
+        # By point too: one workload may count transactions at one point and bits at another.
+        self.metrics: Dict[Tuple[str, str, str], Tuple[str, str]] = {}
         self.columns: Dict[str, Dict[str, int]] = defaultdict(dict)
-        self.mixed: Set[Tuple[str, str]] = set()
+        self.mixed: Set[Tuple[str, str, str]] = set()
         self.invalid_runs: List[Dict[str, Any]] = []
         self.repeated: Set[Tuple[int, str, str]] = set()
         self.unmeasured: Dict[str, int] = defaultdict(int)
@@ -135,13 +136,13 @@ class Measured:
                 self._add_values(cell, slot, record.measurement)
 
     def _add_values(self, cell: Cell, slot: Slot, measurement: Mapping[str, Any]) -> None:
-        workload = cell[1]
+        point, workload, _arm = cell
         columns = self.columns[workload]
         row = _ABSENT * len(columns)
         for name, metric in measurement["metrics"].items():
-            known = self.metrics.setdefault((workload, name), (metric["unit"], metric["better"]))
+            known = self.metrics.setdefault((point, workload, name), (metric["unit"], metric["better"]))
             if known != (metric["unit"], metric["better"]):
-                self.mixed.add((workload, name))
+                self.mixed.add((point, workload, name))
             column = columns.setdefault(name, len(columns))
             if column < len(row):
                 row[column] = metric["value"]
@@ -153,9 +154,9 @@ class Measured:
                 self.sample_room -= len(values)
                 self.samples[(*cell, name)].extend(values)
 
-    def unit_of(self, workload: str, metric: str) -> Tuple[Optional[str], Optional[str]]:
-        """Return (unit, better) of a metric; None each if it was never measured."""
-        return self.metrics.get((workload, metric), (None, None))
+    def unit_of(self, point: str, workload: str, metric: str) -> Tuple[Optional[str], Optional[str]]:
+        """Return (unit, better) of a metric; None each if it was never measured there."""
+        return self.metrics.get((point, workload, metric), (None, None))
 
     def column_of(self, workload: str, metric: str) -> Optional[int]:
         """Return the place of a metric in a workload's rows; None if it was never measured."""
@@ -202,7 +203,7 @@ class Question:
 
 def pair_up(measured: Measured, question: Question) -> None:
     """Find the blocks of a comparison that are complete, and their log-ratios; else say why there are none."""
-    _unit, better = measured.unit_of(question.workload, question.metric)
+    _unit, better = measured.unit_of(question.point, question.workload, question.metric)
     column = measured.column_of(question.workload, question.metric)
     reference_blocks = measured.slots.get((question.point, question.workload, question.reference), {})
     arm_blocks = measured.slots.get((question.point, question.workload, question.arm), {})
@@ -220,7 +221,7 @@ def pair_up(measured: Measured, question: Question) -> None:
     question.witness = worst_witness(states)
     if not question.blocks:
         question.reason = "no block has a valid run of both arms"
-    elif (question.workload, question.metric) in measured.mixed:
+    elif (question.point, question.workload, question.metric) in measured.mixed:
         question.reason = f"the runs gave {question.metric} in different units or directions"
     else:
         try:
@@ -292,7 +293,7 @@ def judge_all(questions: Sequence[Question], margin: float) -> None:
 
 def outcome(measured: Measured, question: Question) -> Dict[str, Any]:
     """Return the entry of a comparison in analysis.json."""
-    unit, better = measured.unit_of(question.workload, question.metric)
+    unit, better = measured.unit_of(question.point, question.workload, question.metric)
     found = question.found
     reason = question.reason
     if question.witness != "proved":
@@ -357,7 +358,7 @@ def controls_of(plan: Mapping[str, Any], measured: Measured) -> List[Question]:
         for workload in plan["workloads"]:
             blocks = planned.get((point, workload["name"], arm + CONTROL_SUFFIX), 0)
             for metric in workload["metrics"]:
-                if blocks and measured.unit_of(workload["name"], metric)[1] != "neither":
+                if blocks and measured.unit_of(point, workload["name"], metric)[1] != "neither":
                     made.append(Question(point, workload["name"], metric, arm, arm + CONTROL_SUFFIX, False, blocks))
     return made
 
@@ -589,9 +590,9 @@ def cells_of(plan: Mapping[str, Any], measured: Measured) -> Tuple[List[Dict[str
         for metric, column in sorted(measured.columns[workload].items()):
             found_values = [measured.complete(slot, column) for slot in best]
             tries = [values for values in found_values if values is not None]
-            if not tries or (workload, metric) in measured.mixed:
+            if not tries or (point, workload, metric) in measured.mixed:
                 continue
-            unit, better = measured.unit_of(workload, metric)
+            unit, better = measured.unit_of(point, workload, metric)
             described = st.summary([value for values in tries for value in values])
             if measured.repeats > 1:
                 described["ci95"] = st.summary([math.fsum(values) / len(values) for values in tries])["ci95"]
@@ -643,8 +644,8 @@ def _notes(plan: Mapping[str, Any], measured: Measured, questions: Sequence[Ques
             f"{name}, for which the plan has a rule, was not measured in {count} of {counted(measured.measured_runs, 'run')}; "
             "the rule could not be applied to them."
         )
-    for workload, metric in sorted(measured.mixed):
-        notes.append(f"{metric} of {workload} came in different units or directions and is not analysed.")
+    for point, workload, metric in sorted(measured.mixed):
+        notes.append(f"{metric} of {workload} at {point} came in different units or directions and is not analysed.")
     if plan["accelerator"] == "emulated":
         notes.append("The nodes were emulated: absolute figures mean nothing, ratios of the same work in this run do.")
     return notes
@@ -764,11 +765,11 @@ def _block_means(plan: Mapping[str, Any], measured: Measured) -> Dict[Tuple[str,
     for (point, workload, arm), blocks in measured.slots.items():
         best = [_latest_slot(measured, attempts) for attempts in blocks.values()]
         for metric, column in measured.columns[workload].items():
-            if (workload, metric) not in primary or (workload, metric) in measured.mixed:
+            if (workload, metric) not in primary or (point, workload, metric) in measured.mixed:
                 continue
             complete = [measured.complete(slot, column) for slot in best if slot is not None and slot.proved]
             values = [math.fsum(each) / len(each) for each in complete if each]
-            unit, better = measured.unit_of(workload, metric)
+            unit, better = measured.unit_of(point, workload, metric)
             if values:
                 made[point, workload, arm, metric] = (values, str(unit), str(better))
     return made

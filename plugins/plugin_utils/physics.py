@@ -112,22 +112,12 @@ def below_line_rate(throughput_bit_s: Optional[float], line_rate_bit_s: Optional
     return Check(name, "agree" if possible else "disagree", says, throughput_bit_s, line_rate_bit_s, "bit/s")
 
 
-_SCALE: Mapping[str, float] = {
-    "s": 1.0,
-    "ms": 1e-3,
-    "us": 1e-6,
-    "µs": 1e-6,
-    "usec": 1e-6,
-    "ns": 1e-9,
-    "bit/s": 1.0,
-    "kbit/s": 1e3,
-    "Mbit/s": 1e6,
-    "Gbit/s": 1e9,
-    "B/s": 8.0,
-    "1/s": 1.0,
-    "requests/s": 1.0,
-    "transactions/s": 1.0,
-    "packets/s": 1.0,
+# Unit as tools give it → (base unit, factor).
+_UNITS: Mapping[str, Tuple[str, float]] = {
+    **{unit: ("s", factor) for unit, factor in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6), ("µs", 1e-6), ("ns", 1e-9))},
+    **{unit: ("bit/s", factor) for unit, factor in (("bit/s", 1.0), ("kbit/s", 1e3), ("Mbit/s", 1e6), ("Gbit/s", 1e9))},
+    **dict.fromkeys(("1/s", "requests/s", "transactions/s", "packets/s", "messages/s"), ("1/s", 1.0)),
+    "connections": ("connections", 1.0),
 }
 
 Place = Tuple[str, str]  # point, arm
@@ -139,26 +129,33 @@ class _Cells:
     def __init__(self, plan: Mapping[str, Any], cells: Sequence[Mapping[str, Any]]) -> None:
         self.workloads: Dict[str, Mapping[str, Any]] = {workload["name"]: workload for workload in plan["workloads"]}
         self.points: Dict[str, Mapping[str, Any]] = {point["name"]: point for point in plan["points"]}
-        self.means: Dict[Tuple[str, str, str, str], float] = {}
+        self.means: Dict[Tuple[str, str, str, str, str], float] = {}
         for cell in cells:
-            if cell["unit"] in _SCALE:
-                self.means[cell["point"], cell["arm"], cell["workload"], cell["metric"]] = cell["mean"] * _SCALE[cell["unit"]]
-        self.places: List[Place] = sorted({(point, arm) for point, arm, _workload, _metric in self.means})
+            if cell["unit"] in _UNITS:
+                base, factor = _UNITS[cell["unit"]]
+                self.means[cell["point"], cell["arm"], cell["workload"], cell["metric"], base] = cell["mean"] * factor
+        self.places: List[Place] = sorted({(key[0], key[1]) for key in self.means})
 
-    def of(self, place: Place, workload: str, *metrics: str) -> Optional[float]:
-        """Return the first of these metrics that a workload has at a place."""
+    def of(self, place: Place, workload: str, *metrics: str, unit: str) -> Optional[float]:
+        """Return the first of these metrics that a workload has at a place in this base unit."""
         for metric in metrics:
-            if (*place, workload, metric) in self.means:
-                return self.means[(*place, workload, metric)]
+            if (*place, workload, metric, unit) in self.means:
+                return self.means[(*place, workload, metric, unit)]
         return None
 
     def run_by(self, tool: str) -> List[Mapping[str, Any]]:
+        """Return the workloads that a tool runs."""
         return [workload for workload in self.workloads.values() if workload["tool"] == tool]
 
-    def given(self, place: Place, workload: Mapping[str, Any], key: str) -> Optional[float]:
-        """Return a number that the point or the workload states, such as ``connections``."""
-        for source in (self.points.get(place[0], {}), workload):
-            value = source.get(key)
+    def stated(self, place: Place, workload: Mapping[str, Any], key: str) -> Any:
+        """Return what the point or, failing that, the workload states under a key, such as ``test``."""
+        value = self.points.get(place[0], {}).get(key)
+        return workload.get(key) if value is None else value
+
+    def given(self, place: Place, workload: Mapping[str, Any], *keys: str) -> Optional[float]:
+        """Return the first number that is stated under one of these keys, such as ``connections``."""
+        for key in keys:
+            value = self.stated(place, workload, key)
             if isinstance(value, (int, float)) and not isinstance(value, bool):
                 return float(value)
         return None
@@ -175,26 +172,25 @@ def checks(plan: Mapping[str, Any], cells: Sequence[Mapping[str, Any]]) -> List[
 
     line_rate = plan.get("line_rate_bit_s")
     for place in known.places:
-        for netperf in known.run_by("netperf"):
-            if netperf.get("test") == "TCP_RR":
-                for sockperf in known.run_by("sockperf"):
-                    rate = known.of(place, netperf["name"], "transaction_rate", "transactions", "throughput")
-                    latency = known.of(place, sockperf["name"], "latency_mean", "latency_avg", "latency")
-                    add(round_trips(rate, latency), place, netperf, sockperf)
-        for wrk in known.run_by("wrk"):
-            connections = known.given(place, wrk, "connections")
-            rate = known.of(place, wrk["name"], "requests_per_second", "request_rate")
-            add(littles_law(connections, rate, known.of(place, wrk["name"], "latency_mean")), place, wrk)
         for workload in known.workloads.values():
-            received = known.of(place, workload["name"], "throughput_received", "received_rate", "throughput")
-            sent = known.of(place, workload["name"], "throughput_sent", "sent_rate")
+            name, tool, test = workload["name"], workload["tool"], str(known.stated(place, workload, "test") or "")
+            received = known.of(place, name, "throughput", unit="bit/s")
+            sent = known.of(place, name, "throughput_sent", unit="bit/s")
+            if tool == "netperf" and test.endswith("TCP_RR"):
+                rate = known.of(place, name, "throughput", unit="1/s")
+                for sockperf in known.run_by("sockperf"):
+                    half = known.of(place, sockperf["name"], "half_rtt_mean", "half_rtt_avg", unit="s")
+                    add(round_trips(rate, half), place, workload, sockperf)
+            if tool == "wrk" and known.of(place, name, "request_rate", unit="1/s") is not None:
+                connections = known.of(place, name, "connections", unit="connections")
+                latency = known.of(place, name, "latency_mean", "latency_closed_loop_mean", unit="s")
+                add(littles_law(connections, known.of(place, name, "request_rate", unit="1/s"), latency), place, workload)
             if sent is not None:
                 add(received_of_sent(received, sent), place, workload)
-            packets = known.of(place, workload["name"], "packets_per_second", "packet_rate")
-            size = known.given(place, workload, "packet_size")
-            if packets is not None and size is not None:
+            packets = known.of(place, name, "packet_rate", unit="1/s")
+            size = known.given(place, workload, "packet_size", "message_size", "size")
+            if packets is not None and size is not None and (line_rate or received):
                 add(packets_fit(packets, size, line_rate or received), place, workload)
-            streams = workload["tool"] in ("netperf", "iperf3") and workload.get("test") not in ("TCP_RR", "UDP_RR")
-            if line_rate and received is not None and streams:
+            if line_rate and received is not None:
                 add(below_line_rate(received, float(line_rate)), place, workload)
     return made
