@@ -50,6 +50,7 @@ options:
 import os
 import resource
 import shlex
+import shutil
 import subprocess
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError, AnsibleFileNotFound
@@ -102,21 +103,21 @@ class Connection(ConnectionBase):
     def _enter(self, argv: list[str], stdin: bytes | None) -> tuple[int, bytes, bytes]:
         # Looked up for each command: the node may have been started anew in between.
         pid = self._holder().pid
-        command = ["nsenter", "--target", str(pid), "--mount", "--uts", "--ipc", "--net", "--pid", "--", *argv]
+        nsenter = shutil.which("nsenter")
+        if nsenter is None:
+            raise AnsibleConnectionFailure("The program 'nsenter' is not in PATH: install the package util-linux.")
+        command = [nsenter, "--target", str(pid), "--mount", "--uts", "--ipc", "--net", "--pid", "--", *argv]
         display.vvv(f"ENTER {shlex.join(command)}", host=self.get_option("remote_addr"))
-        try:
-            with subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env=ENVIRONMENT,
-                preexec_fn=allow_many_files,
-            ) as process:
-                out, err = process.communicate(stdin)
-                return process.returncode, out, err
-        except FileNotFoundError as error:
-            raise AnsibleConnectionFailure("The program 'nsenter' is not in PATH: install the package util-linux.") from error
+        with subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=ENVIRONMENT,
+            preexec_fn=allow_many_files,
+        ) as process:
+            out, err = process.communicate(stdin)
+            return process.returncode, out, err
 
     def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> tuple[int, bytes, bytes]:
         """Run a command in the node."""

@@ -15,7 +15,7 @@ from ansible_collections.datapath.lab.plugins.module_utils.errors import Invalid
 from ansible_collections.datapath.lab.plugins.module_utils.netns.links import Link
 
 # The mark on an interface that this collection made; on a veth's node end it also keeps what forwarding the uplink had before.
-ALIAS = "datapath.lab"
+ALIAS = "datapath.lab attachment"
 KEPT = re.compile(rf"{re.escape(ALIAS)} uplink (?P<uplink>\S+) forwarding (?P<forwarding>[01])")
 
 
