@@ -36,6 +36,11 @@ options:
   raw_dir:
     description: Directory on the node into which the tool's raw output is also written, one file per run; not written if not given.
     type: path
+  namespace:
+    description: >-
+      Network namespace of this node in which the tool is started, as C(ip netns) names it; the node's own if not given. The counters are
+      the node's in either case.
+    type: str
   timeout_s:
     description: Seconds after which the tool is ended and the run fails; the predicted run time and a minute if not given.
     type: float

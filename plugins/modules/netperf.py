@@ -78,6 +78,20 @@ options:
   remote_socket_buffer:
     description: Bytes of the send and receive buffers on the server's side; the system's choice if not given.
     type: int
+  series:
+    description:
+      - Runs to make one after another with the same options, each in a network namespace of its own, so that a block over several paths
+        costs one task. Mutually exclusive with O(namespace).
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description: Name of the run, under which its measurement is returned.
+        type: str
+        required: true
+      namespace:
+        description: Network namespace of this node in which netperf is started; the node's own if not given.
+        type: str
 """
 
 EXAMPLES = r"""
@@ -90,6 +104,15 @@ EXAMPLES = r"""
     iterations_max: 10
     counters_remote: 10.0.0.2
   register: transactions
+
+- name: The same test over three paths
+  datapath.lab.netperf:
+    host: 10.0.0.2
+    test: TCP_RR
+    series:
+      - {name: bare}
+      - {name: veth, namespace: pod1}
+      - {name: macvlan, namespace: pod2}
 """
 
 RETURN = r"""
@@ -115,6 +138,26 @@ measurement:
     samples: {}
     counters: {scope: node, tool: {confidence: {asked: false}}, local: {interval_s: 20.1}, remote: {interval_s: 20.1}}
     invalid: []
+measurements:
+  description: The measurement of each run of O(series) by its name; one that failed is not in it.
+  type: dict
+  returned: success with O(series), except in check mode
+  sample: {bare: {tool: netperf}, veth: {tool: netperf}}
+raws:
+  description: What the tool printed in each run of O(series), by the run's name.
+  type: dict
+  returned: success with O(series), except in check mode
+  sample: {bare: "THROUGHPUT=66013.20\n"}
+failed_runs:
+  description: Why a run of O(series) failed, by the run's name; when all failed, the module does.
+  type: dict
+  returned: success with O(series), except in check mode
+  sample: {}
+argvs:
+  description: The command lines that would be run for O(series), by the runs' names.
+  type: dict
+  returned: in check mode with O(series)
+  sample: {bare: [netperf, -H, 10.0.0.2]}
 not_measured:
   description: Metrics that the tool could not measure here.
   type: list
@@ -157,13 +200,16 @@ ansible_facts:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.datapath.lab.plugins.module_utils.errors import LabError
 from ansible_collections.datapath.lab.plugins.module_utils.workloads.netperf import TOOL
-from ansible_collections.datapath.lab.plugins.module_utils.workloads.perform import Node, perform
+from ansible_collections.datapath.lab.plugins.module_utils.workloads.perform import Node, perform, perform_series
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=TOOL.spec(), supports_check_mode=True)
+    entry = {"name": {"type": "str", "required": True}, "namespace": {"type": "str"}}
+    spec = {**TOOL.spec(), "series": {"type": "list", "elements": "dict", "options": entry}}
+    module = AnsibleModule(argument_spec=spec, mutually_exclusive=[("series", "namespace")], supports_check_mode=True)
+    run = perform_series if module.params["series"] else perform
     try:
-        result = perform(TOOL, module.params, Node.of(module), module.check_mode)
+        result = run(TOOL, module.params, Node.of(module), module.check_mode)
     except LabError as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)

@@ -91,6 +91,9 @@ def argv(params: Params, scratch: str) -> List[str]:
     elif params["message_size"] is not None:
         # In TCP_MAERTS it is the other end that sends: the second value of -m is its size.
         line += ["-m", f",{params['message_size']}" if test == "TCP_MAERTS" else str(params["message_size"])]
+    if test == "UDP_STREAM":
+        # netperf keeps this test to the local network unless it is told otherwise; a server behind a router would be unreachable.
+        line += ["-R", "1"]
     if params["local_socket_buffer"] is not None:
         line += ["-s", str(params["local_socket_buffer"])]
     if params["remote_socket_buffer"] is not None:

@@ -15,7 +15,13 @@ from typing import Any, Callable, Optional, Tuple
 
 from ansible_collections.datapath.lab.plugins.module_utils.command import Completed, Run, runner_of
 from ansible_collections.datapath.lab.plugins.module_utils.counters.meter import Ends, answer_of, cost_metrics, metered
-from ansible_collections.datapath.lab.plugins.module_utils.errors import CommandError, LabError, MissingCapabilityError, ParseError
+from ansible_collections.datapath.lab.plugins.module_utils.errors import (
+    CommandError,
+    InvalidValueError,
+    LabError,
+    MissingCapabilityError,
+    ParseError,
+)
 from ansible_collections.datapath.lab.plugins.module_utils.measurement import Measurement, utc_now
 from ansible_collections.datapath.lab.plugins.module_utils.workloads.tool import Params, Reading, Tool
 
@@ -46,13 +52,14 @@ def perform(tool: Tool, params: Params, node: Node, check_mode: bool) -> dict[st
     """
     tool.validate(params)
     with tempfile.TemporaryDirectory(prefix="datapath-lab-") as scratch:
-        argv = tool.argv(params, scratch)
+        program, *options = tool.argv(params, scratch)
+        argv = [*_into(params.get("namespace")), program, *options]
         predicted = tool.seconds(params)
         if check_mode:
             return {"changed": False, "argv": argv, "predicted_s": predicted}
-        if node.find(argv[0]) is None:
-            raise MissingCapabilityError(f"{argv[0]} is not installed on this node: the role workloads installs it.")
-        version = _version(tool, argv[0], node.run)
+        if node.find(program) is None:
+            raise MissingCapabilityError(f"{program} is not installed on this node: the role workloads installs it.")
+        version = _version(tool, program, node.run)
         for name, text in tool.files.items():
             with open(os.path.join(scratch, name), "w", encoding="utf-8") as stream:
                 stream.write(text)
@@ -80,6 +87,51 @@ def perform(tool: Tool, params: Params, node: Node, check_mode: bool) -> dict[st
     if written:
         result["raw_file"] = written
     return result
+
+
+def _into(namespace: Optional[str]) -> list[str]:
+    """Return what starts a command in a network namespace of this node; unlike ``ip netns exec`` it leaves the mounts alone."""
+    return ["nsenter", f"--net=/run/netns/{namespace}", "--"] if namespace else []
+
+
+def perform_series(tool: Tool, params: Params, node: Node, check_mode: bool) -> dict[str, Any]:
+    """Run a load generator once for each entry of ``series``, one after another, so that a block of runs costs one task.
+
+    :returns: a module's result: ``measurements``, ``raws`` and ``failed`` (a sentence) by the entries' names. A run that fails does not
+        keep the others from being measured.
+    """
+    names = [str(entry["name"]) for entry in params["series"]]
+    if len(set(names)) != len(names):
+        raise InvalidValueError(f"{tool.name}: each entry of series needs a name of its own; there are {', '.join(names)}.")
+    measurements: dict[str, Any] = {}
+    raws: dict[str, str] = {}
+    failed: dict[str, str] = {}
+    argvs: dict[str, list[str]] = {}
+    warnings: list[str] = []
+    predicted = 0.0
+    for entry in params["series"]:
+        name = str(entry["name"])
+        try:
+            result = perform(tool, {**params, "namespace": entry.get("namespace")}, node, check_mode)
+        except InvalidValueError:
+            raise
+        except LabError as error:
+            failed[name] = str(error)
+            continue
+        warnings += [f"{name}: {warning}" for warning in result.get("warnings", [])]
+        if check_mode:
+            argvs[name] = result["argv"]
+            predicted += result["predicted_s"]
+        else:
+            measurements[name], raws[name] = result["measurement"], result["raw"]
+    if check_mode:
+        return {"changed": False, "argvs": argvs, "predicted_s": predicted}
+    if failed and not measurements:
+        raise CommandError(next(iter(failed.values())))
+    made: dict[str, Any] = {"changed": False, "measurements": measurements, "raws": raws, "failed_runs": failed}
+    if warnings or failed:
+        made["warnings"] = [*warnings, *(f"{name}: {sentence}" for name, sentence in failed.items())]
+    return {**made, "ansible_facts": {"datapath_lab": {tool.name: measurements}}}
 
 
 def _metered(params: Params, node: Node, run: Callable[[], Completed]) -> Tuple[Completed, Optional[Ends]]:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field
 from typing import Any, Callable, List, Mapping, Optional, Sequence, Tuple
 
@@ -76,7 +77,10 @@ COMMON = (
     Option("counters_port", default=DEFAULT_PORT, least=1, most=65535),
     Option("raw_dir", "path"),
     Option("timeout_s", "float", least=1),
+    Option("namespace", "str"),
 )
+# The name of a namespace is the name of a file in /run/netns.
+NAMESPACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 
 
 @dataclass(frozen=True)
@@ -134,6 +138,9 @@ class Tool:
         # A host that begins with a dash would be read as an option.
         if not host or host.startswith("-") or any(char.isspace() for char in host):
             raise InvalidValueError(f"{self.name}: host must be an address or a name, not {host!r}.")
+        namespace = params.get("namespace")
+        if namespace is not None and not NAMESPACE.fullmatch(namespace):
+            raise InvalidValueError(f"{self.name}: namespace must be the name of a network namespace, such as pod1, not {namespace!r}.")
         for option in (*COMMON, *self.options):
             option.check(self.name, params.get(option.name))
         self.check(params)
