@@ -99,7 +99,7 @@ def loaded_ipvs_modules(proc_modules: str) -> List[str]:
 def count_services(proc_net_ip_vs: str) -> int:
     """Return the number of services.
 
-    Sample of /proc/net/ip_vs, after three lines of heading: ``TCP  0A000001:7530 rr``, ``  -> 0A010001:2710      Masq    1      0          0``
+    Sample of /proc/net/ip_vs, after three lines of heading: ``TCP  0A000001:7530 rr``, and per destination ``  -> 0A010001:2710 Masq …``
     """
     return sum(1 for line in proc_net_ip_vs.splitlines() if line.split(" ", 1)[0] in ("TCP", "UDP", "SCTP", "FWM"))
 
@@ -111,7 +111,7 @@ _NOTE = bytes.fromhex("04000000 14000000 03000000") + b"GNU\0"
 def build_id_of(content: bytes) -> Optional[str]:
     """Return the build ID in an ELF file or in the kernel's copy of the note, None if there is none."""
     at = content.find(_NOTE)
-    note = content[at + len(_NOTE):at + len(_NOTE) + 20]
+    note = content[at + len(_NOTE) : at + len(_NOTE) + 20]
     return note.hex() if at >= 0 and len(note) == 20 else None
 
 
@@ -140,8 +140,13 @@ class Ipvs:
     """
 
     def __init__(
-        self, run: Callable[[Sequence[str]], Any], release: str, sys_root: str = "/sys", proc_root: str = "/proc",
-        modules_root: str = "/lib/modules", pause: Callable[[float], None] = time.sleep,
+        self,
+        run: Callable[[Sequence[str]], Any],
+        release: str,
+        sys_root: str = "/sys",
+        proc_root: str = "/proc",
+        modules_root: str = "/lib/modules",
+        pause: Callable[[float], None] = time.sleep,
     ) -> None:
         """Keep how to reach the node."""
         self._run = run
@@ -190,7 +195,10 @@ class Ipvs:
                 "install it with role datapath.lab.kernel."
             )
         if have.loaded == BUILT_IN:
-            raise VariantError(f"ip_vs is built into kernel {self._release}, so its variant cannot be exchanged; boot a Debian kernel, where it is a module.")
+            raise VariantError(
+                f"ip_vs is built into kernel {self._release}, so its variant cannot be exchanged; "
+                "boot a Debian kernel, where it is a module."
+            )
         if flush or have.loaded is None:
             return
         services = self.services()
@@ -275,8 +283,9 @@ class Ipvs:
                 return
             if attempt + 1 < UNLOAD_TRIES:
                 self._pause(UNLOAD_PAUSE_S)
+        said = (done.stderr.strip() or "rmmod failed").splitlines()[-1]
         raise VariantError(
-            f"Could not unload ip_vs within {UNLOAD_TRIES * UNLOAD_PAUSE_S:.0f} s: {(done.stderr.strip() or 'rmmod failed').splitlines()[-1]}; "
+            f"Could not unload ip_vs within {UNLOAD_TRIES * UNLOAD_PAUSE_S:.0f} s: {said}; "
             "a service in a network namespace without a process, a sync daemon or a firewall rule still uses it."
         )
 
@@ -306,7 +315,11 @@ class _Done:
 def _run_here(argv: Sequence[str]) -> _Done:
     try:
         done = subprocess.run(
-            list(argv), check=False, capture_output=True, encoding="utf-8", errors="replace",
+            list(argv),
+            check=False,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
             env={**os.environ, "LC_ALL": "C", "PATH": "/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin"},
         )
     except OSError as exception:

@@ -114,7 +114,9 @@ def check_patches(patches: Sequence[Patch], allowed: Sequence[str], what: str) -
             if ".." in path.split("/"):
                 raise InvalidValueError(f"The patch {patch.name} changes {path}, which lies outside of the source.")
             if allowed and not any(path == place or path.startswith(f"{place}/") for place in allowed):
-                raise InvalidValueError(f"The patch {patch.name} changes {path}, but only {', '.join(allowed)} is built for {what}; leave that part out.")
+                raise InvalidValueError(
+                    f"The patch {patch.name} changes {path}, but only {', '.join(allowed)} is built for {what}; leave that part out."
+                )
 
 
 def refused_hunk(output: str) -> str:
@@ -198,11 +200,20 @@ class Workshop:
             return tree
         work = self._unfinished("toolchain")
         argv = [
-            "mmdebstrap", "--mode=root", "--variant=apt", "--architectures=amd64", "--dpkgopt=force-unsafe-io",
-            '--aptopt=APT::Install-Recommends "false"', "--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/doc/*",
+            "mmdebstrap",
+            "--mode=root",
+            "--variant=apt",
+            "--architectures=amd64",
+            "--dpkgopt=force-unsafe-io",
+            '--aptopt=APT::Install-Recommends "false"',
+            "--dpkgopt=path-exclude=/usr/share/man/*",
+            "--dpkgopt=path-exclude=/usr/share/doc/*",
             *(f'--aptopt={name} "{value}"' for name, value in sorted(place.proxy.items())),
             *(["--skip=cleanup/apt/lists"] if with_sources else []),
-            f"--include={','.join(sorted(packages))}", place.suite, str(work / "tree"), *archives,
+            f"--include={','.join(sorted(packages))}",
+            place.suite,
+            str(work / "tree"),
+            *archives,
         ]
         # Headers of a kernel may pull in the kernel itself, whose initramfs nobody boots.
         done = self._run(argv, environ={"INITRD": "No", "TMPDIR": str(work)})
@@ -274,9 +285,13 @@ class Workshop:
 def check_builder(effective_uid: int, mmdebstrap: Optional[str], free_mib: int, cache: Path) -> None:
     """Raise if nothing can be built on this machine; before anything is changed."""
     if effective_uid != 0:
-        raise MissingCapabilityError("The builder needs root to make a Debian tree and to enter it: run the playbook as root there, or set become for it.")
+        raise MissingCapabilityError(
+            "The builder needs root to make a Debian tree and to enter it: run the playbook as root there, or set become for it."
+        )
     if mmdebstrap is None:
-        raise MissingCapabilityError("The builder has no mmdebstrap, which makes the Debian tree to build in: install the package mmdebstrap.")
+        raise MissingCapabilityError(
+            "The builder has no mmdebstrap, which makes the Debian tree to build in: install the package mmdebstrap."
+        )
     if free_mib < NEEDED_MIB:
         raise MissingCapabilityError(
             f"The file system of {cache} on the builder has {free_mib} MiB left but a build needs {NEEDED_MIB} MiB: "
@@ -295,7 +310,11 @@ class IpvsModules:
         self._patches = tuple(patches)
         # Release and version fix configuration and compiler: Debian's headers depend on the compiler that built the kernel.
         self.inputs = {
-            "recipe": RECIPE, "what": "ip_vs", "suite": suite, "release": kernel.release, "package_version": kernel.package_version,
+            "recipe": RECIPE,
+            "what": "ip_vs",
+            "suite": suite,
+            "release": kernel.release,
+            "package_version": kernel.package_version,
             "patches": patch_inputs(patches),
         }
 
@@ -305,20 +324,30 @@ class IpvsModules:
         kernel, workshop = self._kernel, self._workshop
         source_package = f"linux-source-{kernel.series}"
         packages = [
-            *COMPILER_PACKAGES, f"linux-headers-{kernel.release}={kernel.package_version}", f"{source_package}={kernel.package_version}", "kmod",
+            *COMPILER_PACKAGES,
+            f"linux-headers-{kernel.release}={kernel.package_version}",
+            f"{source_package}={kernel.package_version}",
+            "kmod",
         ]
         try:
             tree = workshop.toolchain(place, packages)
         except LabError as error:
             raise MissingCapabilityError(
-                f"The archive {place.archives[-1].split()[1]} cannot provide headers and source of kernel {kernel.release} {kernel.package_version} ({error}): "
+                f"The archive {place.archives[-1].split()[1]} cannot provide headers and source "
+                f"of kernel {kernel.release} {kernel.package_version} ({error}): "
                 "boot the node with a kernel that the archive still has, or name a mirror that has this one."
             ) from error
         with workshop.bench(tree) as bench:
             workshop.inside(
                 tree,
-                ["tar", "--extract", "--directory=/build", "--strip-components=1", f"--file=/usr/src/{source_package}.tar.xz",
-                 *(f"{source_package}/{path}" for path in IPVS_PATHS)],
+                [
+                    "tar",
+                    "--extract",
+                    "--directory=/build",
+                    "--strip-components=1",
+                    f"--file=/usr/src/{source_package}.tar.xz",
+                    *(f"{source_package}/{path}" for path in IPVS_PATHS),
+                ],
                 "unpack the kernel's source",
             )
             workshop.apply(tree, "/build", self._patches, f"{source_package} {kernel.package_version}")
@@ -328,18 +357,28 @@ class IpvsModules:
             )
             headers = f"/lib/modules/{kernel.release}/build"
             workshop.inside(
-                tree, ["make", "--silent", f"--jobs={os.cpu_count() or 1}", "-C", headers, f"M=/build/{IPVS_PATHS[0]}", "modules"], "build ip_vs"
+                tree,
+                ["make", "--silent", f"--jobs={os.cpu_count() or 1}", "-C", headers, f"M=/build/{IPVS_PATHS[0]}", "modules"],
+                "build ip_vs",
             )
             modules = sorted((bench / IPVS_PATHS[0]).glob("*.ko"))
             if not any(path.name == "ip_vs.ko" for path in modules):
-                raise LabError(f"The configuration of kernel {kernel.release} does not have ip_vs as a module, so there was nothing to build.")
+                raise LabError(
+                    f"The configuration of kernel {kernel.release} does not have ip_vs as a module, so there was nothing to build."
+                )
             workshop.inside(tree, ["strip", "--strip-debug", *(f"/{path.relative_to(tree)}" for path in modules)], "strip the modules")
             compiler = workshop.inside(tree, ["gcc", "--version"], "ask for the compiler's version").splitlines()[0]
             result = workshop.unfinished()
             pack(result / "modules.tar", modules)
-        return workshop.keep(self.inputs, result, {
-            "compiler": compiler, "modules": [path.stem for path in modules], "build_seconds": round(time.monotonic() - began, 1),
-        })
+        return workshop.keep(
+            self.inputs,
+            result,
+            {
+                "compiler": compiler,
+                "modules": [path.stem for path in modules],
+                "build_seconds": round(time.monotonic() - began, 1),
+            },
+        )
 
 
 def pack(archive: Path, files: Sequence[Path]) -> None:
@@ -370,7 +409,9 @@ class Ipvsadm:
         try:
             tree = workshop.toolchain(place, IPVSADM_PACKAGES, with_sources=True)
         except LabError as error:
-            raise MissingCapabilityError(f"The archive {place.archives[0].split()[1]} cannot provide what ipvsadm is built with: {error}.") from error
+            raise MissingCapabilityError(
+                f"The archive {place.archives[0].split()[1]} cannot provide what ipvsadm is built with: {error}."
+            ) from error
         with workshop.bench(tree) as bench:
             source, packaging = self._source(tree, bench)
             shutil.copytree(source, bench / "base")
@@ -387,9 +428,16 @@ class Ipvsadm:
                 )
                 shutil.copy2(bench / variant / "ipvsadm", result / f"ipvsadm-{variant}")
             compiler = workshop.inside(tree, ["gcc", "--version"], "ask for the compiler's version").splitlines()[0]
-        return workshop.keep(self.inputs, result, {
-            "compiler": compiler, "flags": flags, "packaging": packaging, "build_seconds": round(time.monotonic() - began, 1),
-        })
+        return workshop.keep(
+            self.inputs,
+            result,
+            {
+                "compiler": compiler,
+                "flags": flags,
+                "packaging": packaging,
+                "build_seconds": round(time.monotonic() - began, 1),
+            },
+        )
 
     def _source(self, tree: Path, bench: Path) -> Tuple[Path, str]:
         """Return the unpacked source and its kind: "debian", or "upstream" if the archive does not serve Debian's own part of it."""
@@ -397,7 +445,9 @@ class Ipvsadm:
         listed = self._workshop.inside(tree, ["apt-cache", "showsrc", "--only-source", "ipvsadm"], "look up ipvsadm's source package")
         full = source_version(listed, wanted)
         if full is None:
-            raise InvalidValueError(f"The archive has no source package ipvsadm {wanted}: set ipvsadm_version to the one that it has, and give patches for it.")
+            raise InvalidValueError(
+                f"The archive has no source package ipvsadm {wanted}: set ipvsadm_version to the one that it has, and give patches for it."
+            )
         fetch = ["env", "--chdir=/build", "apt-get", "source", "--download-only", "--quiet", f"ipvsadm={full}"]
         try:
             self._workshop.inside(tree, fetch, "fetch ipvsadm's source package")
@@ -408,10 +458,16 @@ class Ipvsadm:
             if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != original[1]:
                 raise error
             (bench / "source").mkdir()
-            self._workshop.inside(tree, ["tar", "--extract", "--directory=/build/source", "--strip-components=1", f"--file=/build/{original[0]}"], "unpack ipvsadm's source")
+            self._workshop.inside(
+                tree,
+                ["tar", "--extract", "--directory=/build/source", "--strip-components=1", f"--file=/build/{original[0]}"],
+                "unpack ipvsadm's source",
+            )
             return bench / "source", "upstream"
         description = next(bench.glob("*.dsc"))
-        self._workshop.inside(tree, ["dpkg-source", "--extract", f"/build/{description.name}", "/build/source"], "unpack ipvsadm's source package")
+        self._workshop.inside(
+            tree, ["dpkg-source", "--extract", f"/build/{description.name}", "/build/source"], "unpack ipvsadm's source package"
+        )
         return bench / "source", "debian"
 
     def _flags(self, tree: Path) -> Dict[str, str]:

@@ -53,7 +53,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 variant:
-  description: The build in force; C(none) if ip_vs is not loaded, C(unknown) if it is none of those known. In check mode, the predicted one.
+  description:
+    - The build in force; C(none) if ip_vs is not loaded, C(unknown) if it is none of those known. In check mode, the predicted one.
   returned: success
   type: str
   sample: patched

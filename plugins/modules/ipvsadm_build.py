@@ -146,7 +146,10 @@ def main():
     except LabError as error:
         module.fail_json(msg=str(error))
     directory = workshop.directory(work.inputs)
-    result = {"key": directory.name, "directory": str(directory), "finished": manifest is not None, "files": {name: str(directory / f"ipvsadm-{name}") for name in ("base", "patched")}}
+    result = {
+        "key": directory.name, "directory": str(directory), "finished": manifest is not None,
+        "files": {name: str(directory / f"ipvsadm-{name}") for name in ("base", "patched")},
+    }
     if manifest is not None:
         result["build"] = {name: value for name, value in manifest.items() if name != "inputs"}
     diff = {"before": "" if changed else f"{directory.name}\n", "after": f"{directory.name}\n"}

@@ -151,7 +151,10 @@ def main():
     except LabError as error:
         module.fail_json(msg=str(error))
     directory = workshop.directory(work.inputs)
-    result = {"key": directory.name, "directory": str(directory), "finished": manifest is not None, "archive": str(directory / "modules.tar")}
+    result = {
+        "key": directory.name, "directory": str(directory), "finished": manifest is not None,
+        "archive": str(directory / "modules.tar"),
+    }
     if manifest is not None:
         result["build"] = {name: value for name, value in manifest.items() if name != "inputs"}
     diff = {"before": "" if changed else f"{directory.name}\n", "after": f"{directory.name}\n"}
