@@ -16,14 +16,17 @@ import math
 import os
 import random
 import re
+import resource
 import shlex
 import statistics
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ansible_collections.datapath.lab.plugins.module_utils.command import Completed, Run
+from ansible_collections.datapath.lab.plugins.module_utils.counters.model import NO_TIME, CpuTimes
+from ansible_collections.datapath.lab.plugins.module_utils.counters.parse import parse_stat
 from ansible_collections.datapath.lab.plugins.module_utils.errors import CommandError, InvalidValueError, MissingCapabilityError, ParseError
 from ansible_collections.datapath.lab.plugins.module_utils.measurement import Measurement, Metric, utc_now
 
@@ -69,7 +72,7 @@ class Visit:
     """One hyperfine: which command in which block, when it began, how long it took in all, and what came of it.
 
     ``times`` in s, one per run; ``user`` and ``system`` in s, the mean over these runs (hyperfine gives no single ones); ``fault``
-    is empty or says why the visit must not be used.
+    is empty or says why the visit must not be used; ``load`` is what the CPUs did meanwhile.
     """
 
     name: str
@@ -81,6 +84,70 @@ class Visit:
     system: Optional[float] = None
     fault: str = ""
     raw: Optional[Mapping[str, Any]] = None
+    load: Optional[Load] = None
+
+
+@dataclass(frozen=True)
+class Load:
+    """What the node's CPUs did: their time together in clock ticks, context switches, and the CPU seconds that this module's own
+    processes took of it (hyperfine and the command).
+    """
+
+    cpus: int
+    times: CpuTimes
+    context_switches: int
+    own_s: float
+
+    def __add__(self, other: Load) -> Load:
+        return Load(self.cpus, self.times + other.times, self.context_switches + other.context_switches, self.own_s + other.own_s)
+
+    def as_dict(self, ticks_per_second: int) -> Dict[str, Any]:
+        """Return the counters; the fractions only where the clock is fine enough for them.
+
+        The kernel counts in ticks. In less than 100 of them per CPU one tick that fell to another process would look like a busy
+        neighbour.
+        """
+        cpu: Dict[str, Any] = {"count": self.cpus, "busy_s": self.times.busy / ticks_per_second, "workload_s": self.own_s}
+        if self.times.total >= 100 * self.cpus:
+            foreign = self.times.in_tasks / ticks_per_second - self.own_s
+            cpu["fractions"] = self.times.fractions()
+            cpu["steal_fraction"] = cpu["fractions"]["steal"]
+            cpu["foreign_cpu_fraction"] = max(0.0, foreign) / (self.times.total / ticks_per_second)
+        return {"cpu": cpu, "context_switches": self.context_switches}
+
+
+@dataclass(frozen=True)
+class Gauge:
+    """Where the load is read: the text of /proc/stat, and the CPU seconds of this process and its ended children."""
+
+    stat: Callable[[], str]
+    own_s: Callable[[], float]
+    ticks_per_second: int = 100
+
+    def read(self) -> Tuple[Dict[str, CpuTimes], int, float]:
+        """Return the time of each CPU, the number of context switches, and the own CPU seconds."""
+        return (*parse_stat(self.stat()), self.own_s())
+
+    def since(self, before: Tuple[Dict[str, CpuTimes], int, float]) -> Load:
+        """Return the load since an earlier reading."""
+        earlier, switches, own_s = before
+        cpus, switches_now, own_now = self.read()
+        times = sum((now.since(earlier[cpu]) for cpu, now in cpus.items() if cpu in earlier), NO_TIME)
+        return Load(len(cpus), times, max(0, switches_now - switches), own_now - own_s)
+
+
+def node_gauge() -> Gauge:
+    """Return the gauge of the node that this runs on."""
+
+    def stat() -> str:
+        with open("/proc/stat", encoding="ascii") as file:
+            return file.read()
+
+    def own_s() -> float:
+        usages = (resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN))
+        return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+    return Gauge(stat, own_s, os.sysconf("SC_CLK_TCK"))
 
 
 def check_commands(commands: Sequence[Mapping[str, Any]]) -> Dict[str, List[str]]:
@@ -176,13 +243,17 @@ def parse_export(text: str) -> Mapping[str, Any]:
         if not _is_time(result.get(key)):
             raise ParseError(TOOL, f"expected '{key}' in seconds", text)
     # A run that a signal ended has null for a code.
-    if not isinstance(codes, list) or len(codes) != len(times) or not all(code is None or type(code) is int for code in codes):
+    if not isinstance(codes, list) or len(codes) != len(times) or not all(code is None or _is_whole(code) for code in codes):
         raise ParseError(TOOL, "expected 'exit_codes' with one for each run", text)
     return result
 
 
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def _is_time(value: Any) -> bool:
-    return type(value) in (int, float) and math.isfinite(value) and value >= 0
+    return (_is_whole(value) or isinstance(value, float)) and math.isfinite(value) and value >= 0
 
 
 def failures(codes: Sequence[Optional[int]]) -> str:
@@ -199,7 +270,7 @@ def measure(
     settings: Settings,
     run: Run,
     environment: Optional[Mapping[str, str]] = None,
-    clock: Callable[[], float] = time.monotonic,
+    gauge: Optional[Gauge] = None,
 ) -> List[Visit]:
     """Make all visits and return them in their order.
 
@@ -213,10 +284,12 @@ def measure(
         for block, name in schedule(list(commands), settings):
             if name in given_up:
                 continue
-            started, before = utc_now(), clock()
+            started, before = utc_now(), time.monotonic()
+            idle = gauge.read() if gauge else None
             argv = ["timeout", f"--kill-after={KILL_AFTER_S}", f"{settings.timeout_s:g}", *argv_of(commands[name], settings, export)]
             done = run(argv, environ=dict(environment or {}))
-            visit = _visit(name, block, started, clock() - before, done, export, settings)
+            load = gauge.since(idle) if gauge and idle else None
+            visit = replace(_visit(name, block, started, time.monotonic() - before, done, export, settings), load=load)
             if visit.fault:
                 given_up.add(name)
             visits.append(visit)
@@ -238,7 +311,9 @@ def _visit(name: str, block: int, started: str, duration: float, done: Completed
     return Visit(name, block, started, duration, tuple(result["times"]), result["user"], result["system"], fault, result)
 
 
-def summarise(name: str, argv: Sequence[str], visits: Sequence[Visit], settings: Settings, tool_version: str) -> Measurement:
+def summarise(
+    name: str, argv: Sequence[str], visits: Sequence[Visit], settings: Settings, tool_version: str, ticks_per_second: int = 100
+) -> Measurement:
     """Return the measurement of one command over all its visits."""
     own = [visit for visit in visits if visit.name == name]
     times = [value for visit in own for value in visit.times]
@@ -272,9 +347,20 @@ def summarise(name: str, argv: Sequence[str], visits: Sequence[Visit], settings:
         duration_s=math.fsum(visit.duration_s for visit in own),
         metrics=metrics,
         samples=samples,
-        counters={"blocks": len(own), "warmup_runs": settings.warmup * len(own)},
+        counters={"visits": len(own), "warmup_runs": settings.warmup * len(own), **_counters(own, ticks_per_second)},
         invalid=invalid,
     )
+
+
+def _counters(visits: Sequence[Visit], ticks_per_second: int) -> Dict[str, Any]:
+    """Return what the node's CPUs did during these visits, added up."""
+    loads = [visit.load for visit in visits if visit.load is not None]
+    if not loads:
+        return {}
+    total = loads[0]
+    for load in loads[1:]:
+        total += load
+    return {"local": total.as_dict(ticks_per_second)}
 
 
 def as_result(measurements: Mapping[str, Measurement], visits: Sequence[Visit], settings: Settings) -> Dict[str, Any]:
@@ -325,6 +411,7 @@ def benchmark(
     environment: Mapping[str, Any],
     raw_dir: Optional[str],
     check_mode: bool,
+    gauge: Optional[Gauge] = None,
 ) -> Dict[str, Any]:
     """Measure the commands, or say what would be run, and return the module's result.
 
@@ -338,8 +425,10 @@ def benchmark(
             "schedule": [{"block": block, "name": name} for block, name in schedule(list(named), settings)],
         }
     tool_version = version(run)
-    visits = measure(named, settings, run, {key: str(value) for key, value in environment.items()})
-    result = as_result({name: summarise(name, argv, visits, settings, tool_version) for name, argv in named.items()}, visits, settings)
+    visits = measure(named, settings, run, {key: str(value) for key, value in environment.items()}, gauge)
+    ticks = gauge.ticks_per_second if gauge else 100
+    measurements = {name: summarise(name, argv, visits, settings, tool_version, ticks) for name, argv in named.items()}
+    result = as_result(measurements, visits, settings)
     if raw_dir is not None:
         result["raw_files"] = write_raw(raw_dir, visits)
     return result

@@ -94,7 +94,10 @@ EXAMPLES = r"""
 
 RETURN = r"""
 measurements:
-  description: One measurement per command, by name.
+  description:
+    - One measurement per command, by name.
+    - C(counters.local) is what the node's CPUs did during the visits, added up. The fractions are missing where the visits are too
+      short for the kernel's clock, with less than 100 ticks per CPU.
   type: dict
   returned: success, except in check mode
   sample:
@@ -114,7 +117,12 @@ measurements:
         system_mean: {value: 0.2, unit: s, better: lower}
         runs: {value: 20, unit: runs, better: neither}
       samples: {time: [0.31, 0.30], user: [0.1, 0.1], system: [0.2, 0.2]}
-      counters: {blocks: 20, warmup_runs: 0}
+      counters:
+        visits: 20
+        warmup_runs: 0
+        local:
+          context_switches: 412
+          cpu: {count: 2, busy_s: 6.3, workload_s: 6.2, steal_fraction: 0.0, foreign_cpu_fraction: 0.004}
       invalid: []
 measurement:
   description: The measurement of the command, if there is just one.
@@ -186,7 +194,13 @@ def main() -> None:
     try:
         settings = hyperfine.Settings(**{key: params[key] for key in ("blocks", "runs", "warmup", "order", "seed", "output", "timeout_s")})
         result = hyperfine.benchmark(
-            params["commands"], settings, runner_of(module), params["environment"], params["raw_dir"], module.check_mode
+            params["commands"],
+            settings,
+            runner_of(module),
+            params["environment"],
+            params["raw_dir"],
+            module.check_mode,
+            hyperfine.node_gauge(),
         )
     except LabError as error:
         module.fail_json(msg=str(error))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import replace
-from typing import Any, Callable, Collection, Dict, Iterator, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Collection, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from ansible_collections.datapath.lab.plugins.module_utils.errors import InvalidValueError
 from ansible_collections.datapath.lab.plugins.module_utils.ipvs.model import (
@@ -194,73 +194,77 @@ def _range(entry: Mapping[str, Any], what: str, schedulers: Collection[str]) -> 
         version=version,
         **_settings(entry, what, version, schedulers),
     )
-    numbering = _numbering(entry, what, services, per_service)
+    addresses, numbering = _numbering(entry, what, services, per_service)
     template = Destination(
-        address=numbering(0, 0, first_port)[0] if per_service else ipaddress.ip_address("198.18.0.1" if version == 4 else "2001:db8::1"),
+        address=addresses[0] if addresses else ipaddress.ip_address("198.18.0.1" if version == 4 else "2001:db8::1"),
         port=first_port,
         weight=whole(_default(entry, "weight", 1), f"{what}: weight", 0, MAX_WEIGHT),
         method=entry.get("method") or "masquerade",
     )
-    _check_ends(base, template, numbering, services, per_service, what)
+    _check_ends(base, template, addresses, numbering, services, per_service, what)
     service_settings, destination_settings = base.settings(), template.settings()
-    option = PROTOCOL_OPTION[base.protocol]
+    # Addresses are written out once: their text is most of the work of a large range.
+    written = [_before_port(item) for item in addresses]
+    service = "" if address is None else f"{PROTOCOL_OPTION[base.protocol]} {_before_port(address)}"
+    numbers = range(per_service)
     for index in range(services):
-        if first_mark is not None:
-            port, designator = 0, fwmark_designator(first_mark + index, version)
-        else:
-            assert address is not None
-            port = first_port + index
-            designator = f"{option} {endpoint(address, port)}"
-        yield (
-            designator,
-            Rule(service_settings, {endpoint(*numbering(index, number, port)): destination_settings for number in range(per_service)}),
-        )
+        port = 0 if address is None else first_port + index
+        designator = f"{service}{port}" if service else fwmark_designator((first_mark or 0) + index, version)
+        destinations = {}
+        for number in numbers:
+            which, destination_port = numbering(index, number, port)
+            destinations[f"{written[which]}{destination_port}"] = destination_settings
+        yield designator, Rule(service_settings, destinations)
 
 
-# (index of the service, index of the destination, port of the service) to (address, port) of the destination.
-Numbering = Callable[[int, int, int], Tuple[Address, int]]
+def _before_port(address: Address) -> str:
+    """Return an endpoint's text up to the port."""
+    return endpoint(address, 0)[:-1]
 
 
-def _numbering(entry: Mapping[str, Any], what: str, services: int, per_service: int) -> Numbering:
-    """Return how the destinations of a range are numbered.
+# (index of the service, index of the destination, port of the service) to (which address, port) of the destination.
+Numbering = Callable[[int, int, int], Tuple[int, int]]
+
+
+def _numbering(entry: Mapping[str, Any], what: str, services: int, per_service: int) -> Tuple[List[Address], Numbering]:
+    """Return the addresses of a range's destinations, and how these are numbered.
 
     With ``first_destination_port`` the k-th destination of the whole range (k = service × destinations + destination) has that
     port + k; where 65535 is passed, numbering goes on with the next address at ``first_destination_port``. Without it,
     destination j of every service is ``destination_address`` + j at the service's own port.
     """
     if not per_service:
-        return lambda service, number, port: (ipaddress.IPv4Address(0), port)
+        return [], lambda service, number, port: (0, port)
     if entry.get("destination_address") is None:
         raise InvalidValueError(f"{what}: destination_address is missing; give the first real server's address, or destinations: 0.")
     first = address_of(entry["destination_address"], f"{what}: destination_address")
     given = entry.get("first_destination_port")
     first_port = 0 if given is None else whole(given, f"{what}: first_destination_port", 1, MAX_PORT)
-    if given is None:
-        last = int(first) + per_service - 1
-        span = 0
-    else:
-        span = MAX_PORT - first_port + 1
-        last = int(first) + (services * per_service - 1) // span
+    span = MAX_PORT - first_port + 1
+    needed = per_service if given is None else (services * per_service - 1) // span + 1
+    last = int(first) + needed - 1
     if last >= 2**first.max_prefixlen:
         raise InvalidValueError(f"{what}: numbering from destination_address {first} leaves the address space; give a lower address.")
     address_of(type(first)(last), f"{what}: the last destination's address")
     addresses = [type(first)(value) for value in range(int(first), last + 1)]
-    if not span:
-        return lambda service, number, port: (addresses[number], port)
+    if given is None:
+        return addresses, lambda service, number, port: (number, port)
 
-    def sequence(service: int, number: int, port: int) -> Tuple[Address, int]:
-        step, offset = divmod(service * per_service + number, span)
-        return addresses[step], first_port + offset
+    def sequence(service: int, number: int, port: int) -> Tuple[int, int]:
+        which, offset = divmod(service * per_service + number, span)
+        return which, first_port + offset
 
-    return sequence
+    return addresses, sequence
 
 
-def _check_ends(base: Service, template: Destination, numbering: Numbering, services: int, per_service: int, what: str) -> None:
+def _check_ends(
+    base: Service, template: Destination, addresses: Sequence[Address], numbering: Numbering, services: int, per_service: int, what: str
+) -> None:
     """Validate the first and the last service of a range with their first and last destination."""
-    for index in {0, services - 1}:
+    for index in sorted({0, services - 1}):
         port = base.port + index if base.fwmark is None else 0
         chosen = []
         for number in sorted({0, per_service - 1}) if per_service else ():
-            address, destination_port = numbering(index, number, port)
-            chosen.append(replace(template, address=address, port=destination_port))
+            which, destination_port = numbering(index, number, port)
+            chosen.append(replace(template, address=addresses[which], port=destination_port))
         replace(base, port=port, destinations=tuple(chosen)).validate(what)

@@ -282,3 +282,65 @@ def test_a_missing_hyperfine_is_one_sentence() -> None:
 
     with pytest.raises(MissingCapabilityError, match="install the package hyperfine"):
         hyperfine.version(missing)
+
+
+STAT = """cpu  0 0 0 0 0 0 0 0 0 0
+cpu0 {busy} 0 0 {idle} 0 0 0 {steal} 0 0
+cpu1 0 0 {busy} {idle} 0 0 0 0 0 0
+ctxt {switches}
+"""
+
+
+class FakeGauge:
+    """Each visit takes ``ticks`` of each of two CPUs, half of them busy, of which the own processes take ``own_s`` seconds."""
+
+    def __init__(self, ticks: int, own_s: float, steal: int = 0) -> None:
+        self.ticks, self.own_s, self.steal = ticks, own_s, steal
+        self.read = 0
+
+    def gauge(self) -> hyperfine.Gauge:
+        return hyperfine.Gauge(self.stat, self.own)
+
+    def stat(self) -> str:
+        # The first reading of a visit is the last one's end.
+        visits = (self.read + 1) // 2
+        self.read += 1
+        half = visits * self.ticks // 2
+        return STAT.format(busy=half, idle=half, steal=visits * self.steal, switches=visits * 7)
+
+    def own(self) -> float:
+        return self.read // 2 * self.own_s
+
+
+def loaded(fake: FakeGauge, **settings: Any) -> Dict[str, Any]:
+    result = benchmark([{"name": "a", "argv": ["a"]}], Settings(**settings), FakeHyperfine(), {}, None, False, fake.gauge())
+    return result["measurement"]["counters"]["local"]
+
+
+def test_the_load_of_a_visit_is_counted_and_others_are_told_from_us() -> None:
+    counters = loaded(FakeGauge(400, 3.0, steal=8), blocks=1)
+    assert counters["context_switches"] == 7
+    assert counters["cpu"]["count"] == 2
+    assert counters["cpu"]["busy_s"] == 4.0
+    assert counters["cpu"]["workload_s"] == 3.0
+    assert counters["cpu"]["foreign_cpu_fraction"] == pytest.approx(1.0 / 8.08)
+    assert counters["cpu"]["steal_fraction"] == pytest.approx(8 / 808)
+
+
+def test_the_load_of_several_visits_is_added_up() -> None:
+    counters = loaded(FakeGauge(400, 2.0), blocks=3)
+    assert (counters["cpu"]["busy_s"], counters["cpu"]["workload_s"], counters["context_switches"]) == (12.0, 6.0, 21)
+    assert counters["cpu"]["foreign_cpu_fraction"] == pytest.approx(6.0 / 24.0)
+
+
+def test_a_visit_too_short_for_the_clock_gives_no_fractions() -> None:
+    assert "foreign_cpu_fraction" in loaded(FakeGauge(100, 0.1), blocks=1)["cpu"]
+    assert "foreign_cpu_fraction" not in loaded(FakeGauge(98, 0.1), blocks=1)["cpu"]
+    assert "steal_fraction" not in loaded(FakeGauge(98, 0.1), blocks=1)["cpu"]
+
+
+def test_the_node_s_own_gauge_reads_something() -> None:
+    gauge = hyperfine.node_gauge()
+    load = gauge.since(gauge.read())
+    assert load.cpus >= 1
+    assert load.own_s >= 0

@@ -41,7 +41,7 @@ class FakeKernel:
         rows = ["IP Virtual Server version 1.2.1 (size=4096)\n", TITLES]
         for _settings, destinations in self.table.values():
             rows.append("TCP  0A000001:7530 rr\n")
-            rows.extend("  -> 0A010001:2710      Masq    1      0          0\n" for _ in destinations)
+            rows.extend("  -> 0A010001:2710      Masq    1      0          0\n" for _destination in destinations)
         (self.root / "net/ip_vs").write_text("".join(rows), encoding="utf-8")
 
     def load(self, text: str) -> str:
