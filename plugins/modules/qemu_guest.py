@@ -126,10 +126,15 @@ def wanted(given: dict, guest_keys: keys.Keys) -> guests.Want:
     node = next((each for each in nodes if each.name == given["name"]), None)
     if node is None:
         raise InvalidValueError(f"The lab {given['lab']!r} has no node {given['name']!r}; it has {', '.join(each.name for each in nodes)}.")
-    kernel = given["kernels"][node.kernel_flavour]
+    kernel = given["kernels"].get(node.kernel_flavour)
+    if kernel is None:
+        known = ", ".join(sorted(given["kernels"])) or "none"
+        raise InvalidValueError(f"The image has no {node.kernel_flavour} kernel, which node {node.name!r} shall start; it has {known}.")
+    if guest_keys.missing([node]):
+        raise InvalidValueError(f"The lab {given['lab']!r} has no keys for node {node.name!r} yet; make them with the module lab_keys.")
     host = guest_keys.host(node.name)
     client, host_public = keys.public_of(guest_keys.client), keys.public_of(host)
-    own = seed.files(given["lab"], node, client.read_text(), host.read_text(), host_public.read_text(), seed.hosts_file(nodes))
+    own = seed.files(given["lab"], node, client.read_text(), host.read_text(), host_public.read_text())
     boot = guests.Boot(given["accelerator"], Path(given["disk"]), Path(kernel["kernel"]), Path(kernel["initrd"]))
     return guests.Want(node, boot, seed.archive(own))
 
@@ -137,7 +142,11 @@ def wanted(given: dict, guest_keys: keys.Keys) -> guests.Want:
 def start(module: AnsibleModule, guest: guests.Guest) -> list[str]:
     """Bring the guest up; return the steps."""
     given = module.params
-    want = wanted(given, keys.Keys(runner_of(module), given["lab"], Path(given["state_dir"])))
+    lab_keys = keys.Keys(runner_of(module), given["lab"], Path(given["state_dir"]))
+    if module.check_mode and not (lab_keys.client.exists() and lab_keys.host(given["name"]).exists()):
+        # A lab or a node that is not there yet: its keys would be made first, then everything.
+        return ["disk", "start", "wait"]
+    want = wanted(given, lab_keys)
     have = guest.have()
     guest.check_port(want.node, have)
     steps = guests.plan_started(have, want)

@@ -399,7 +399,8 @@ def proxy_settings(dump: str) -> Dict[str, str]:
     found = {}
     for line in dump.splitlines():
         name, _blank, value = line.partition(" ")
-        if name in ("Acquire::http::Proxy", "Acquire::https::Proxy") and value.startswith('"') and value.endswith('";'):
+        # Exceptions for single hosts have the host's name behind: Acquire::http::Proxy::mirror.example "DIRECT".
+        if name.startswith(("Acquire::http::Proxy", "Acquire::https::Proxy")) and value.startswith('"') and value.endswith('";'):
             found[name] = value[1:-2]
     return found
 

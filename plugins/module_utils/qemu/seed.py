@@ -25,7 +25,7 @@ def _rules(mac: str, interface: str, address: str | None) -> str:
     return f'ACTION=="add", SUBSYSTEM=="net", SUBSYSTEMS=="pci", ATTR{{address}}=="{mac}", NAME="{interface}"{run}\n'
 
 
-def files(lab: str, node: Node, authorized_key: str, host_key: str, host_key_public: str, hosts: str) -> Dict[str, Tuple[int, bytes]]:
+def files(lab: str, node: Node, authorized_key: str, host_key: str, host_key_public: str) -> Dict[str, Tuple[int, bytes]]:
     """Return a node's own files by path.
 
     :param lab: name of the lab.
@@ -33,13 +33,12 @@ def files(lab: str, node: Node, authorized_key: str, host_key: str, host_key_pub
     :param authorized_key: the lab's public key.
     :param host_key: the node's private host key.
     :param host_key_public: its public half.
-    :param hosts: text of /etc/hosts.
     """
     rules = [_rules(management_mac(lab, node.index), "mgmt0", f"{MANAGEMENT_ADDRESS}/{MANAGEMENT_NETWORK.prefixlen}")]
     rules += [_rules(nic.mac, nic.interface, nic.address) for nic in node.nics]
     entries = {
         "etc/hostname": (0o644, f"{node.name}\n"),
-        "etc/hosts": (0o644, hosts),
+        "etc/hosts": (0o644, f"127.0.0.1 localhost\n127.0.1.1 {node.name}\n::1 localhost\n"),
         "etc/machine-id": (0o444, hashlib.sha256(f"{lab}/{node.name}".encode()).hexdigest()[:32] + "\n"),
         "etc/ssh/ssh_host_ed25519_key": (0o600, host_key),
         "etc/ssh/ssh_host_ed25519_key.pub": (0o644, host_key_public),
@@ -56,13 +55,3 @@ def archive(entries: Dict[str, Tuple[int, bytes]]) -> bytes:
     members["seed/root"] = (cpio.DIRECTORY & ~0o077, b"")
     members["seed/root/.ssh"] = (cpio.DIRECTORY & ~0o077, b"")
     return cpio.archive(members)
-
-
-def hosts_file(nodes: list[Node]) -> str:
-    """Return /etc/hosts for every node of the lab: each by its first address."""
-    lines = ["127.0.0.1 localhost", "::1 localhost"]
-    for node in nodes:
-        address = next((nic.address for nic in node.nics if nic.address), None)
-        if address:
-            lines.append(f"{address.split('/', maxsplit=1)[0]} {node.name}")
-    return "\n".join(lines) + "\n"
