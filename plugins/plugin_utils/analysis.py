@@ -193,6 +193,7 @@ class Question:
     witness: str = "missing"
     ratios: Optional[np.ndarray] = None
     reason: Optional[str] = None
+    measured: bool = True
     found: Dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -218,9 +219,17 @@ def pair_up(measured: Measured, question: Question) -> None:
         states.add(pair[2])
         reference_values.append(_middle(pair[0]))
         arm_values.append(_middle(pair[1]))
-    question.witness = worst_witness(states)
+    valid = [
+        slot
+        for block in reference_blocks.keys() & arm_blocks.keys()
+        for slot in (_latest_slot(measured, reference_blocks[block]), _latest_slot(measured, arm_blocks[block]))
+        if slot is not None
+    ]
+    question.witness = worst_witness(states or {slot.witness for slot in valid})
     if not question.blocks:
-        question.reason = "no block has a valid run of both arms"
+        unmeasured = column is None or not any(slot.values(column) for slot in valid)
+        question.measured = not valid or not unmeasured
+        question.reason = "no block has a valid run of both arms" if question.measured else f"{question.metric} was not measured"
     elif (question.point, question.workload, question.metric) in measured.mixed:
         question.reason = f"the runs gave {question.metric} in different units or directions"
     else:
@@ -300,7 +309,7 @@ def outcome(measured: Measured, question: Question) -> Dict[str, Any]:
         verdict = "invalid"
         reason = reason or f"the witness of a run is {question.witness}, so that it is not known whether the arm was in force"
     elif found.get("ci95") is None:
-        verdict = "inconclusive" if question.ratios is not None else "invalid"
+        verdict = "inconclusive" if question.ratios is not None or not question.measured else "invalid"
     else:
         verdict = found["numeric"]
     return {

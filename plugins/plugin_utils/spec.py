@@ -362,17 +362,15 @@ def _read_workloads(
     spec: _Reader, chosen: _Reader, point_names: List[str], arm_names: List[str]
 ) -> Tuple[Workload, ...]:
     entries = spec.items("workloads")
-    for index, entry in enumerate(entries):
-        _Reader(entry, f"spec.workloads[{index}]")
+    every = [_Reader(entry, f"spec.workloads[{index}]").name("name") for index, entry in enumerate(entries)]
     changes = _Reader(chosen.get("workloads") or {}, f"{chosen.place}.workloads")
-    every = [str(entry.get("name")) for entry in entries]
     for name in changes.data:
         if name not in every:
             raise InvalidValueError(f"{changes.place} names the workload {shown(name)}, which is not one of: {', '.join(every)}.")
     all_points = [entry if isinstance(entry, str) else entry.get("name") for entry in spec.items("points")]
     workloads: List[Workload] = []
     for index, entry in enumerate(entries):
-        change = _Reader(changes.data.get(entry.get("name")) or {}, f"{changes.place}.{entry.get('name')}").data
+        change = _Reader(changes.data.get(every[index]) or {}, f"{changes.place}.{every[index]}").data
         reader = _Reader({**entry, **change}, f"spec.workloads[{index}]")
         metrics = tuple(str(metric) for metric in reader.items("metrics"))
         per_point = reader.data.get("duration_s")
