@@ -51,7 +51,14 @@ def _policy_goal(name: str, policy: Policy, topology: Topology) -> engine.Goal:
 
 
 def _state_goal(name: str, values: Values) -> engine.Goal:
-    return engine.Goal(name, lambda device: values)
+    def target(device: Device) -> Values:
+        table = values.get("rss/table")
+        if values.get("rss/default") and table and max(table) >= len(device.rx):
+            # The device has come back with fewer queues: its default is what it makes of those.
+            return {knob: value for knob, value in values.items() if knob != "rss/table"}
+        return values
+
+    return engine.Goal(name, target)
 
 
 def predict(policy: Policy, devices: Mapping[str, Device], system: System) -> Result:

@@ -57,7 +57,7 @@ class Simulated:
     mac: str = "52:54:00:12:34:56"
     nodes: Dict[int, str] = field(default_factory=dict)
 
-    def build(self) -> "SimulatedHost":
+    def build(self) -> SimulatedHost:
         """Lay the machine down and return the door to it."""
         everything = f"0-{self.cpus - 1}" if self.cpus > 1 else "0"
         put = self._put
@@ -87,7 +87,7 @@ class Simulated:
         self.plug(host)
         return host
 
-    def plug(self, host: "SimulatedHost", ifindex: int = 2, first_irq: int = FIRST_IRQ) -> None:
+    def plug(self, host: SimulatedHost, ifindex: int = 2, first_irq: int = FIRST_IRQ) -> None:
         """Make the card appear."""
         pci = f"sys/devices/pci0000:00/{PCI}"
         parent = f"{pci}/virtio3" if self.driver == "virtio_net" else pci
