@@ -218,7 +218,7 @@ class Tester:
             )
 
             # One service that fills several messages, and loses and gains destinations all over.
-            count = 400
+            count = 1200
             long_service = service_lines("udp", 0, count)
             self.load([*rules_of("tcp", services, destinations), *long_service])
             victims = self.random.sample(range(count), max(1, 60 // factor))
