@@ -105,7 +105,9 @@ options:
     type: dict
     default: {}
   capabilities:
-    description: State of each capability that an arm may require; V(true), V(false), or a sentence that says what is missing.
+    description:
+      - State of each capability that an arm may require; V(true), V(false), a sentence that says what is missing, or a dictionary with
+        C(available) and C(rules_out) as a probe returns it.
     type: dict
     default: {}
   context:

@@ -348,7 +348,12 @@ def _read_arms(
 
 
 def _lack(arm: str, need: str, state: Any) -> Optional[str]:
-    """Return the sentence that rules an arm out for a capability, whose state is True, False, a sentence or None."""
+    """Return the sentence that rules an arm out for a capability.
+
+    Its state is True, False, a sentence, or an entry of what the capabilities module returns (``available``, ``rules_out``).
+    """
+    if isinstance(state, Mapping):
+        state = True if state.get("available") else state.get("rules_out")
     if state is True:
         return None
     return state if isinstance(state, str) and state.strip() else f"This lab lacks the capability {need!r}, which the arm {arm} needs."

@@ -82,6 +82,8 @@ def test_there_is_a_control_even_if_the_spec_names_none() -> None:
         ({}, None),
         ({"IP_VS": False}, "This lab lacks the capability 'IP_VS', which the arm patched needs."),
         ({"IP_VS": "The kernel was built without IP_VS."}, "The kernel was built without IP_VS."),
+        ({"IP_VS": {"available": True, "how": "asked", "rules_out": ""}}, None),
+        ({"IP_VS": {"available": False, "how": "asked", "rules_out": "On n1 there is no IP_VS."}}, "On n1 there is no IP_VS."),
     ],
 )
 def test_a_missing_capability_rules_an_arm_out_with_a_sentence(capabilities: dict[str, Any], sentence: str | None) -> None:
