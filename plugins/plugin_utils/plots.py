@@ -21,7 +21,7 @@ import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
-from typing import Any, Iterator, Mapping, Sequence
+from typing import Any, Iterable, Iterator, Mapping, Sequence
 
 import matplotlib
 from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -30,7 +30,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 WIDE = 760
-NARROW = 350
+NARROW = 330
+# Letters of a label beside a wide plot.
+LABEL = 30
 
 # A role of colour → (light, dark). The series follow Okabe and Ito's idea: told apart by the colour-blind, and by marker besides.
 PALETTE: Mapping[str, tuple[str, str]] = {
@@ -168,13 +170,13 @@ def ratio_ticks(low: float, high: float, most: int) -> list[float]:
     if not 0 < low < high:
         raise ValueError(f"A logarithmic axis needs 0 < low < high, not {low} and {high}.")
     if high / low < 3:
-        for step in (0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0):
+        # Less than half a decade: equal steps, as a ruler has them.
+        smallest = 10.0 ** math.floor(math.log10((high - low) / most))
+        for step in (smallest * factor for factor in (1, 2, 2.5, 5, 10, 20, 25, 50)):
             first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-            if last - first + 1 <= most:
-                ticks = [round(number * step, 4) for number in range(first, last + 1)]
-                if len(ticks) >= 2:
-                    return ticks
-        return [1.0] if low <= 1 <= high else [round(low, 3), round(high, 3)]
+            if 2 <= last - first + 1 <= most:
+                return [float(f"{number * step:.10g}") for number in range(first, last + 1)]
+        return [1.0] if low <= 1 <= high else [float(f"{(low * high) ** 0.5:.3g}")]
     decades = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)
     for leading in ((1, 1.5, 2, 3, 4, 5, 6, 8), (1, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,)):
         ticks = sorted(round(lead * 10.0**decade, 9) for decade in decades for lead in leading)
@@ -272,7 +274,8 @@ def _legend(figure: Figure, handles: Sequence[Any], columns: int) -> None:
     figure.legend(
         handles=handles,
         loc="upper left",
-        bbox_to_anchor=(0, 1),
+        # Letters reach a little above their line.
+        bbox_to_anchor=(0, 1 - 3 / (figure.get_size_inches()[1] * 72)),
         ncols=columns,
         frameon=False,
         borderpad=0.1,
@@ -283,6 +286,11 @@ def _legend(figure: Figure, handles: Sequence[Any], columns: int) -> None:
         labelcolor=_ink("ink"),
         fontsize=11.5,
     )
+
+
+def _room(labels: Iterable[str]) -> float:
+    """Return how many pixels the longest label on the left of a wide plot needs; letters are at most 7.6 pixels wide on the average."""
+    return min(max(7.6 * min(len(label), LABEL) for label in labels) + 14, 250.0)
 
 
 def _write(figure: Figure) -> str:
@@ -341,8 +349,8 @@ def _bounds(rows: Sequence[ForestRow], margin: float) -> tuple[float, float]:
 
 def _forest(rows: Sequence[ForestRow], margin: float, reference: str, arm: str, wide: bool) -> str:
     step = 25.0 if wide else 41.0
-    top, bottom = (30.0, 44.0) if wide else (44.0, 44.0)
-    left, right = (190.0, 222.0) if wide else (6.0, 6.0)
+    top, bottom = (33.0, 44.0) if wide else (47.0, 44.0)
+    left, right = (_room(row.label for row in rows), 222.0) if wide else (14.0, 14.0)
     height = top + bottom + step * len(rows) + 4
     with _figure(WIDE if wide else NARROW, height) as figure:
         axes = _axes(figure, left, right, top, bottom)
@@ -385,9 +393,9 @@ def _forest(rows: Sequence[ForestRow], margin: float, reference: str, arm: str, 
                     zorder=4,
                 )
             axes.text(
-                -8 / (WIDE - left - right) if wide else 0,
+                -8 / (WIDE - left - right) if wide else -12 / (NARROW - left - right),
                 words,
-                printable(row.label, 28 if wide else 24),
+                printable(row.label, LABEL if wide else 24),
                 transform=across,
                 ha="right" if wide else "left",
                 va="center",
@@ -397,7 +405,7 @@ def _forest(rows: Sequence[ForestRow], margin: float, reference: str, arm: str, 
                 zorder=5,
             )
             axes.text(
-                1 + 12 / (WIDE - left - right) if wide else 1,
+                1 + 12 / (WIDE - left - right) if wide else 1 + 12 / (NARROW - left - right),
                 words,
                 printable(words_beside, 40),
                 transform=across,
@@ -408,8 +416,10 @@ def _forest(rows: Sequence[ForestRow], margin: float, reference: str, arm: str, 
                 bbox=None if wide else behind,
                 zorder=5,
             )
-        for text, place, align in ((f"← {reference} is better", 0.0, "left"), (f"{arm} is better →", 1.0, "right")):
-            _under(axes, printable(text, 50 if wide else 27), 28, place, align)
+        sides = [printable(reference, 40), printable(arm, 40)]
+        says = " is better" if wide or len("".join(sides)) <= 22 else ""
+        for text, place, align in ((f"← {sides[0]}{says}", 0.0, "left"), (f"{sides[1]}{says} →", 1.0, "right")):
+            _under(axes, printable(text, 52 if wide else 23), 28, place, align)
         handles: list[Any] = [
             Line2D([], [], color=_ink("ink"), marker="o", markersize=7, linewidth=2, label="measured, 95 % interval"),
             Patch(facecolor=_ink("band"), edgecolor=_ink("grid"), label=f"margin ±{margin:.0%}".replace("%", " %")),
@@ -484,8 +494,8 @@ def _values(labels: Sequence[str], series: Sequence[Series], unit: str, wide: bo
         step += 18.0
     columns = 4 if wide else 2
     legend_rows = 0 if single else math.ceil(len(series) / columns)
-    top, bottom = 8.0 + 18.0 * legend_rows, 44.0
-    left, right = (190.0, 96.0 if single else 24.0) if wide else (8.0, 14.0)
+    top, bottom = 10.0 + 18.0 * legend_rows, 44.0
+    left, right = (_room(names), 96.0 if single else 30.0) if wide else (10.0, 22.0)
     with _figure(WIDE if wide else NARROW, top + bottom + step * len(names)) as figure:
         axes = _axes(figure, left, right, top, bottom)
         ends = [end for end in _ends(series) if end >= 0]
@@ -510,7 +520,7 @@ def _values(labels: Sequence[str], series: Sequence[Series], unit: str, wide: bo
                 axes.text(
                     -10 / (WIDE - left - right),
                     y,
-                    printable(label, 28),
+                    printable(label, LABEL),
                     transform=across,
                     ha="right",
                     va="center",
@@ -550,7 +560,7 @@ def _handle(one: Series, line: bool = False) -> Line2D:
 
 def _curves(x_label: str, y_label: str, xs: Sequence[float], series: Sequence[Series], ceiling: Ceiling | None, wide: bool) -> str:
     columns = 4 if wide else 2
-    top = 26.0 + 18.0 * math.ceil(len(series) / columns)
+    top = 29.0 + 18.0 * math.ceil(len(series) / columns)
     with _figure(WIDE if wide else NARROW, (380 if wide else 300) + top) as figure:
         axes = _axes(figure, 66.0 if wide else 46.0, 16.0 if wide else 8.0, top, 46.0)
         axes.grid(axis="y", color=_ink("grid"), linewidth=0.8)
@@ -614,7 +624,7 @@ def _short(value: float, _position: int = 0) -> str:
 
 def _percentiles(labels: Sequence[str], series: Sequence[Series], unit: str, wide: bool) -> str:
     columns = 4 if wide else 2
-    top = 26.0 + 18.0 * math.ceil(len(series) / columns)
+    top = 29.0 + 18.0 * math.ceil(len(series) / columns)
     with _figure(WIDE if wide else NARROW, (300 if wide else 260) + top) as figure:
         axes = _axes(figure, 66.0 if wide else 46.0, 16.0 if wide else 10.0, top, 30.0)
         axes.grid(axis="y", color=_ink("grid"), linewidth=0.8)

@@ -12,6 +12,7 @@ from ansible_collections.datapath.lab.plugins.module_utils.errors import Invalid
 from ansible_collections.datapath.lab.plugins.plugin_utils import plots
 from ansible_collections.datapath.lab.plugins.plugin_utils.analysis import compare_results
 from ansible_collections.datapath.lab.plugins.plugin_utils.compare import diff_environments, same_question
+from ansible_collections.datapath.lab.plugins.plugin_utils.plan import CONTROL_SUFFIX
 from ansible_collections.datapath.lab.plugins.plugin_utils.report import drawings, figures
 from ansible_collections.datapath.lab.plugins.plugin_utils.report.results import Results
 from ansible_collections.datapath.lab.plugins.plugin_utils.report.source import ROWS_PER_TABLE, count, finite, interval, names, ordered
@@ -26,7 +27,7 @@ def compare_runs(results: Results, other: Results) -> Comparison:
     """
     if results.path == other.path:
         raise InvalidValueError(f"{results.path} cannot be compared with itself: name another run's directory.")
-    entries = compare_results(str(other.path), str(results.path))
+    entries = _in_order(compare_results(str(other.path), str(results.path)), results.plan)
     name = other.run if other.run != results.run else str(other.path)
     sentences = [*same_question(other.plan, results.plan), *_sentences(entries, name)]
     return Comparison(
@@ -36,6 +37,18 @@ def compare_runs(results: Results, other: Results) -> Comparison:
         table=_table(entries),
         environment=_environment(results, other),
     )
+
+
+def _in_order(entries: Sequence[Mapping[str, Any]], plan: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Sort by the plan's arms, workloads and points; a control comes last."""
+
+    def place(entry: Mapping[str, Any]) -> tuple[int, ...]:
+        planned = ((str(one.get("name")) for one in plan.get(part) or ()) for part in ("arms", "workloads", "points"))
+        listed = [list(known) for known in planned]
+        said = names(entry, "arm", "workload", "point")
+        return tuple(known.index(name) if name in known else len(known) for known, name in zip(listed, said))
+
+    return sorted(entries, key=place)
 
 
 def _sentences(entries: Sequence[Mapping[str, Any]], name: str) -> list[str]:
@@ -53,6 +66,8 @@ def _sentences(entries: Sequence[Mapping[str, Any]], name: str) -> list[str]:
 def _plots(entries: Sequence[Mapping[str, Any]], name: str, margin: float) -> list[drawings.Plot]:
     drawn: list[drawings.Plot] = []
     for arm in ordered((), (entry.get("arm") for entry in entries)):
+        if arm.endswith(CONTROL_SUFFIX):
+            continue
         mine = [entry for entry in entries if entry.get("arm") == arm and finite(entry.get("speedup")) is not None]
         rows = [
             plots.ForestRow(
@@ -86,7 +101,7 @@ def _table(entries: Sequence[Mapping[str, Any]]) -> Table | None:
         ],
         heads=2,
     )  # fmt: skip
-    for entry in sorted(entries, key=lambda entry: str(entry.get("arm"))):
+    for entry in entries:
         before, after = finite(entry.get("before")), finite(entry.get("after"))
         scale = figures.scale_of(str(entry.get("unit") or ""), [before, after])
         both = ["–" if value is None else f"{figures.number(value / scale.factor, 4)} {scale.unit}" for value in (before, after)]

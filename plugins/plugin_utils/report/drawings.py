@@ -22,7 +22,7 @@ ROWS_PER_PLOT = 36
 PLOTS_AT_MOST = 24
 
 
-_PERCENTILE = re.compile(r"^(?P<family>.*?)_?p(?P<percent>\d{2}(?:[._]\d+)?|\d{3,4})(?P<rest>_.*)?$")
+_PERCENTILE = re.compile(r"^(?P<family>.*?)_?p(?P<percent>\d{2}(?:[._]\d+)?|\d{3,4})$")
 
 
 @dataclass(frozen=True)
@@ -57,17 +57,18 @@ class _Names:
 
 
 def ratio_plots(source: Source) -> list[Plot]:
-    """Draw the comparisons, one plot per pair of arms."""
+    """Draw the comparisons, one plot per pair of arms and metric, what was asked for first."""
     groups: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
-    crowded = len(source.comparisons) > ROWS_PER_PLOT
-    for entry in source.comparisons:
-        key: tuple[str, ...] = (str(entry.get("reference")), str(entry.get("arm")))
+    crowded = len({entry.get("workload") for entry in source.comparisons}) > 1 and len(source.points) > 1
+    for entry in sorted(source.comparisons, key=lambda entry: not entry.get("headline")):
+        key = (str(entry.get("reference")), str(entry.get("arm")), str(entry.get("metric")))
         groups.setdefault((*key, str(entry.get("workload"))) if crowded else key, []).append(entry)
+    several = len({key[2:] for key in groups}) > 1
     names = _Names()
     drawn: list[Plot] = []
     for key, entries in list(groups.items())[:PLOTS_AT_MOST]:
-        reference, arm = key[0], key[1]
-        title = f"{arm} against {reference}" + (f", {key[2]}" if len(key) > 2 else "")
+        reference, arm, metric = key[:3]
+        title = f"{arm} against {reference}" + (f": {' '.join(reversed(key[2:]))}" if several else "")
         rows = [
             plots.ForestRow(
                 label=row_label(entries, entry),
@@ -83,10 +84,9 @@ def ratio_plots(source: Source) -> list[Plot]:
             )
             for entry in entries[:ROWS_PER_PLOT]
         ]
-        metrics = ordered((), (entry.get("metric") for entry in entries))
         left_out = f" {len(entries) - ROWS_PER_PLOT} more are in the table." if len(entries) > ROWS_PER_PLOT else ""
-        drawing = plots.forest(names.of("ratio", *key), f"Ratio of {title}", rows, source.margin, reference, arm)
-        caption = f"Ratio of {', '.join(metrics)} with its 95 % interval; above 1, {arm} is better, whatever the metric.{left_out}"
+        drawing = plots.forest(names.of("ratio", *key), f"Ratio of {metric}, {title}", rows, source.margin, reference, arm)
+        caption = f"Ratio of {metric} with its 95 % interval; above 1, {arm} is better, whatever the metric.{left_out}"
         drawn.append(Plot(title, drawing, caption))
     return drawn
 
@@ -134,55 +134,54 @@ def curve_and_value_plots(source: Source) -> tuple[list[Plot], list[Plot]]:
     """Draw each primary metric: as curves over the points' axis, else as one row per point, or per workload where there is one point."""
     axis, names = _axis(source), _Names()
     curve_plots: list[Plot] = []
-    # Workloads that share metric and unit share an axis.
-    panels: dict[tuple[str, ...], list[str]] = {}
+    # Where there is one point, workloads that share metric and unit share a plot.
+    panels: dict[tuple[str, ...], list[tuple[str, str]]] = {}
     for workload in source.workloads:
         for metric in source.primary.get(workload, []):
-            unit = source.unit_of(workload, metric)
-            if axis:
-                scale = figures.scale_of(unit, source.means(workload, metric))
-                what = f"{workload} {metric}" if len(source.workloads) > 1 else metric
-                curve_plots.extend(_curves(source, workload, metric, what, axis, scale, names))
-            elif len(source.points) > 1:
-                panels[metric, unit, workload] = [workload]
-            else:
-                panels.setdefault((metric, unit), []).append(workload)
-    value_plots = [
-        plot for key, workloads in list(panels.items())[:PLOTS_AT_MOST] for plot in _value_plot(source, key[0], key[1], workloads, names)
-    ]
+            for unit, points in source.units_of(workload, metric).items():
+                if axis:
+                    curve_plots.extend(_curves(source, workload, metric, unit, points, axis, names))
+                else:
+                    key = (metric, unit, workload) if len(source.points) > 1 else (metric, unit)
+                    panels.setdefault(key, []).extend((point, workload) for point in points)
+    value_plots = [_value_plot(source, key[0], key[1], rows, names) for key, rows in list(panels.items())[:PLOTS_AT_MOST]]
     return curve_plots[:PLOTS_AT_MOST], value_plots
 
 
-def _value_plot(source: Source, metric: str, unit: str, workloads: Sequence[str], names: _Names) -> list[Plot]:
-    scale = figures.scale_of(unit, (mean for workload in workloads for mean in source.means(workload, metric)))
-    rows = [
-        (point, workload)
-        for workload in workloads
-        for point in source.points
-        if any((point, workload, arm, metric) in source.cell_of for arm in source.shown_arms)
-    ]
+def _value_plot(source: Source, metric: str, unit: str, rows: Sequence[tuple[str, str]], names: _Names) -> Plot:
+    """Draw one metric in one unit; ``rows`` are points with workloads."""
+    workloads = ordered((), (workload for _point, workload in rows))
+    points = ordered((), (point for point, _workload in rows))
+    scale = figures.scale_of(unit, (mean for workload in workloads for mean in source.means(workload, metric, points)))
     series = [
         plots.Series(
-            arm, source.slot(arm), [_value_of(source.cell_of.get((point, workload, arm, metric)), scale.factor) for point, workload in rows]
+            arm,
+            source.slot(arm),
+            [_value_of(source.cell_of.get((point, workload, arm, metric)), scale.factor) for point, workload in rows],
         )
         for arm in source.shown_arms
     ]
     series = [one for one in series if any(value is not None for value in one.values)]
-    if not series:
-        return []
     what = f"{workloads[0]} {metric}" if len(workloads) == 1 and len(source.workloads) > 1 else metric
+    if len(source.units_of(workloads[0], metric)) > 1:
+        what += f", in {scale.unit}"
     labels = [point if len(source.points) > 1 else workload for point, workload in rows]
-    drawing = plots.values(
-        names.of("values", metric, *workloads[:1]), f"{what} of each arm, in {scale.unit}", f"{metric}, {scale.unit}", labels, series
-    )
-    return [Plot(what, drawing, f"Mean of each arm and its 95 % interval; {direction(source, workloads[0], metric)}.")]
+    if len(labels) == 1:
+        what += f" at {labels[0]}" if len(source.points) > 1 else ""
+    title = f"{what}: mean of each arm"
+    drawing = plots.values(names.of("values", metric, *workloads[:1]), title, f"{metric}, {scale.unit}".rstrip(", "), labels, series)
+    return Plot(what, drawing, f"Mean of each arm and its 95 % interval; {direction(source, workloads[0], metric)}.")
 
 
-def _curves(source: Source, workload: str, metric: str, what: str, axis: str, scale: figures.Scale, names: _Names) -> list[Plot]:
+def _curves(source: Source, workload: str, metric: str, unit: str, measured: Sequence[str], axis: str, names: _Names) -> list[Plot]:
+    scale = figures.scale_of(unit, source.means(workload, metric, measured))
+    what = f"{workload} {metric}" if len(source.workloads) > 1 else metric
+    # Points that differ in more than the axis (steering, backend) are lines of different plots.
     groups: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
     for point in source.plan.get("points") or ():
-        rest = tuple(f"{key} {value}" for key, value in point.items() if key not in ("name", axis) and not _is_number(value))
-        groups.setdefault(rest, []).append(point)
+        if str(point.get("name")) in measured:
+            rest = tuple(f"{key} {value}" for key, value in point.items() if key not in ("name", axis) and not _is_number(value))
+            groups.setdefault(rest, []).append(point)
     drawn = []
     for rest, points in groups.items():
         points = sorted(points, key=lambda point: float(point[axis]))
@@ -215,7 +214,7 @@ def percentile_of(metric: str) -> tuple[str, float] | None:
         return None
     digits = match.group("percent").replace("_", ".")
     percent = float(digits) if "." in digits or len(digits) == 2 else float(f"{digits[:2]}.{digits[2:]}")
-    return (match.group("family") + (match.group("rest") or ""), percent)
+    return (match.group("family"), percent)
 
 
 def percentile_plots(source: Source) -> list[Plot]:
@@ -229,14 +228,12 @@ def percentile_plots(source: Source) -> list[Plot]:
             if found:
                 families.setdefault(found[0], []).append((found[1], metric))
         for family, members in families.items():
-            if len(members) < 2:
+            # Half a round trip has the shape of the whole one.
+            if len(members) < 2 or (family.startswith("half_") and family[5:] in families):
                 continue
             members.sort()
-            points = [
-                p
-                for p in source.points
-                if any(c.get("point") == p and c.get("workload") == workload and c.get("metric") == members[0][1] for c in source.cells)
-            ]
+            measured = {cell.get("point") for cell in source.cells_of(workload, members[0][1])}
+            points = [point for point in source.points if point in measured]
             if len(points) > 3:
                 points = [points[0], points[len(points) // 2], points[-1]]
             for point in points:
@@ -248,16 +245,16 @@ def percentile_plots(source: Source) -> list[Plot]:
 def _percentile_plot(
     source: Source, workload: str, family: str, members: Sequence[tuple[float, str]], point: str, names: _Names
 ) -> list[Plot]:
-    cells = [source.cell_of.get((point, workload, arm, metric)) for arm in source.shown_arms for _percent, metric in members]
-    unit = source.unit_of(workload, members[0][1])
-    scale = figures.scale_of(unit, (cell.get("mean") for cell in cells if cell))
+    found = [source.cell_of.get((point, workload, arm, metric)) for arm in source.shown_arms for _percent, metric in members]
+    cells = [cell for cell in found if cell]
+    if not cells:
+        return []
+    scale = figures.scale_of(str(cells[0].get("unit") or ""), (cell.get("mean") for cell in cells))
     series = []
     for arm in source.shown_arms:
         values = [_value_of(source.cell_of.get((point, workload, arm, metric)), scale.factor) for _percent, metric in members]
         if any(value is not None for value in values):
             series.append(plots.Series(arm, source.slot(arm), values))
-    if not series:
-        return []
     what = f"{family or 'latency'} percentiles of {workload}" + (f" at {point}" if len(source.points) > 1 else "")
     drawing = plots.percentiles(
         names.of("percentiles", workload, family, point), what, f"{family or 'latency'}, {scale.unit}", [p for p, _m in members], series

@@ -20,6 +20,7 @@ _SCALES = {
     "µs": ((1e6, "s"), (1e3, "ms"), (1.0, "µs")),
     "bit/s": ((1e9, "Gbit/s"), (1e6, "Mbit/s"), (1e3, "kbit/s"), (1.0, "bit/s")),
     "bits/s": ((1e9, "Gbit/s"), (1e6, "Mbit/s"), (1e3, "kbit/s"), (1.0, "bit/s")),
+    "Mbit/s": ((1e3, "Gbit/s"), (1.0, "Mbit/s"), (1e-3, "kbit/s")),
     "B/s": ((1e9, "GB/s"), (1e6, "MB/s"), (1e3, "kB/s"), (1.0, "B/s")),
 }
 
@@ -91,7 +92,8 @@ def ratio(value: float | None, low: float | None = None, high: float | None = No
     if low is None and high is None:
         return fixed(value, 2 if value < 100 else 0)
     width = abs((high if high is not None and math.isfinite(high) else value) - (low if low is not None else value))
-    decimals = min(4, max(2 if value < 100 else 1, decimals_for([width], 2) if width else 2))
+    # Near 1 a third decimal may decide; from 2 on it says nothing.
+    decimals = (2 if value < 20 else 1) if value >= 2 else min(4, max(2, decimals_for([width], 2) if width else 2))
     start = fixed(low, decimals) if low is not None else "unbounded"
     end = fixed(high, decimals) if high is not None else "unbounded"
     return f"{fixed(value, decimals)} [{start}, {end}]"

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
 from ansible_collections.datapath.lab.plugins.plugin_utils.plan import CONTROL_SUFFIX
 from ansible_collections.datapath.lab.plugins.plugin_utils.report import figures
@@ -97,6 +97,8 @@ def _published_values(source: Source) -> list[Table]:
         "Published absolute values beside ours. The machines differ: only ratios can replicate.",
         [Column("Point"), Column("Workload"), Column("Metric"), Column("Arm"), Column("Published", True), Column("Ours", True)],
     )
+    # An arm that several others were compared with was published once.
+    listed: list[list[Cell | str | None]] = []
     for entry in source.plan.get("published") or ():
         for arm, value in (entry.get("values") or {}).items():
             if not isinstance(value, dict):
@@ -110,7 +112,10 @@ def _published_values(source: Source) -> list[Table]:
             if cell and finite(cell.get("mean")) is not None:
                 scale = figures.scale_of(str(cell.get("unit", "")), [cell.get("mean")])
                 ours = f"{figures.mean_and_deviation(float(cell['mean']), finite(cell.get('sd')), scale)} {scale.unit}"
-            table.add(*names(entry, "point", "workload", "metric"), str(arm), published, ours)
+            row = [*names(entry, "point", "workload", "metric"), str(arm), published, ours]
+            if row not in listed:
+                listed.append(row)
+                table.add(*row)
     return [table.without_constants("Point", "Metric").capped(ROWS_PER_TABLE, "plan.json")] if table.rows else []
 
 
@@ -120,40 +125,30 @@ def cells(source: Source) -> tuple[list[Table], list[Table]]:
     further: list[Table] = []
     for workload in source.workloads:
         for metric in source.metrics_of(workload):
-            table = _cell_table(source, workload, metric)
-            if table.rows:
+            for unit, points in source.units_of(workload, metric).items():
+                table = _cell_table(source, workload, metric, unit, points)
                 (primary if metric in source.primary.get(workload, []) else further).append(table)
     return primary, further
 
 
-def _cell_table(source: Source, workload: str, metric: str) -> Table:
-    cells = [c for c in source.cells if c.get("workload") == workload and c.get("metric") == metric]
-    scale = figures.scale_of(source.unit_of(workload, metric), (c.get("median") for c in cells))
+def _cell_table(source: Source, workload: str, metric: str, unit: str, points: Sequence[str]) -> Table:
+    scale = figures.scale_of(unit, source.means(workload, metric, points))
     table = Table(
         f"{workload} {metric}" + (f", in {scale.unit}" if scale.unit else "") + f" ({direction(source, workload, metric)})",
         [
-            Column("Point"),
-            Column("Arm"),
-            Column("Mean ± sd", True),
-            Column("95 % interval", True),
-            Column("Median", True),
-            Column("Range", True),
-            Column("Runs", True),
+            Column("Point"), Column("Arm"), Column("Mean ± sd", True), Column("95 % interval", True), Column("Median", True),
+            Column("Range", True), Column("Runs", True),
         ],
         heads=2,
-    )
-    for point in source.points:
-        here = [c for c in cells if c.get("point") == point]
-        if not here:
-            continue
+    )  # fmt: skip
+    for point in points:
         for arm in source.arms:
             cell = source.cell_of.get((point, workload, arm, metric))
-            if cell is None or finite(cell.get("mean")) is None:
+            if cell is not None and finite(cell.get("mean")) is not None:
+                table.add(point, arm, *_spread(cell, scale), str(cell.get("n", "")))
+            elif not arm.endswith(CONTROL_SUFFIX) and source.planned(point, workload, arm):
                 # A control runs at a few points only; that it lacks elsewhere is no gap.
-                if not arm.endswith(CONTROL_SUFFIX) and source.planned(point, workload, arm):
-                    table.add(point, arm, None, None, None, None, "0")
-                continue
-            table.add(point, arm, *_spread(cell, scale), str(cell.get("n", "")))
+                table.add(point, arm, None, None, None, None, "0")
     return table.capped(ROWS_PER_TABLE, "analysis.json")
 
 
@@ -177,42 +172,42 @@ def _spread(cell: Mapping[str, Any], scale: figures.Scale) -> tuple[Cell | str |
 
 def cpu(source: Source) -> list[Table]:
     """One row per cell, one column per metric of processor time; a gap is shown as not measured."""
-    groups: dict[tuple[str, ...], list[str]] = {}
-    for workload in source.workloads:
-        metrics = tuple(metric for metric in source.metrics_of(workload) if _CPU_METRIC.search(metric))
-        if metrics:
-            groups.setdefault(metrics, []).append(workload)
     tables = []
-    for metrics, workloads in groups.items():
-        columns = [Column("Workload"), Column("Point"), Column("Arm")]
-        scales = {}
-        for workload in workloads:
-            for metric in metrics:
-                cells = [c for c in source.cells if c.get("workload") == workload and c.get("metric") == metric]
-                scales[workload, metric] = figures.scale_of(source.unit_of(workload, metric), (c.get("mean") for c in cells))
-        units = {metric: {scales[workload, metric].unit for workload in workloads} for metric in metrics}
+    for workload in source.workloads:
+        metrics = [metric for metric in source.metrics_of(workload) if _CPU_METRIC.search(metric) and source.cells_of(workload, metric)]
+        if not metrics:
+            continue
+        units = {metric: source.units_of(workload, metric) for metric in metrics}
+        scales = {
+            (metric, point): figures.scale_of(unit, source.means(workload, metric, points))
+            for metric in metrics
+            for unit, points in units[metric].items()
+            for point in points
+        }
+        columns = [Column("Point"), Column("Arm")]
         for metric in metrics:
-            one = next(iter(units[metric])) if len(units[metric]) == 1 else ""
-            columns.append(Column(f"{metric}, {one}" if one else metric, True))
-        table = Table("Processor time, mean ± sd.", columns, heads=3)
-        for workload in workloads:
-            for point in source.points:
-                for arm in source.shown_arms:
-                    found = [source.cell_of.get((point, workload, arm, metric)) for metric in metrics]
-                    if not any(found) and not any((point, workload, arm, m) in source.cell_of for m in source.primary.get(workload, [])):
-                        continue
-                    shown: list[Cell | str | None] = []
-                    for metric, cell in zip(metrics, found):
-                        if cell is None or finite(cell.get("mean")) is None:
-                            shown.append(None)
-                            continue
-                        scale = scales[workload, metric]
-                        text = figures.mean_and_deviation(float(cell["mean"]), finite(cell.get("sd")), scale)
-                        shown.append(text if len(units[metric]) == 1 else f"{text} {scale.unit}")
-                    table.add(workload, point, arm, *shown)
-        if table.rows:
-            tables.append(table.without_constants("Workload", "Point").capped(ROWS_PER_TABLE, "analysis.json"))
+            shown_units = {scale.unit for (name, _point), scale in scales.items() if name == metric}
+            columns.append(Column(f"{metric}, {shown_units.pop()}" if len(shown_units) == 1 else metric, True))
+        table = Table(f"{workload}: processor time, mean ± sd.", columns, heads=2)
+        for point in source.points:
+            for arm in source.shown_arms:
+                found = [source.cell_of.get((point, workload, arm, metric)) for metric in metrics]
+                if any(found) or any((point, workload, arm, metric) in source.cell_of for metric in source.primary.get(workload, [])):
+                    texts = [
+                        _mean(cell, scales[metric, point], with_unit=len(units[metric]) > 1) if cell else None
+                        for metric, cell in zip(metrics, found)
+                    ]
+                    table.add(point, arm, *texts)
+        tables.append(table.without_constants("Point").capped(ROWS_PER_TABLE, "analysis.json"))
     return tables
+
+
+def _mean(cell: Mapping[str, Any], scale: figures.Scale, with_unit: bool) -> str | None:
+    mean = finite(cell.get("mean"))
+    if mean is None:
+        return None
+    text = figures.mean_and_deviation(mean, finite(cell.get("sd")), scale)
+    return f"{text} {scale.unit}" if with_unit else text
 
 
 def losses(source: Source) -> list[Table]:
@@ -224,21 +219,27 @@ def losses(source: Source) -> list[Table]:
     )
     for workload in source.workloads:
         metrics = source.metrics_of(workload)
-        for sent in (metric for metric in metrics if "sent" in metric.split("_")):
-            names = (sent.replace("sent", "received"), "_".join(word for word in sent.split("_") if word != "sent"))
-            received = next((name for name in names if name in metrics), None)
-            if received is None:
-                continue
-            for point in source.points:
-                for arm in source.shown_arms:
-                    out, into = (source.cell_of.get((point, workload, arm, metric)) for metric in (sent, received))
-                    if not out or not into or not finite(out.get("mean")) or out.get("unit") != into.get("unit"):
-                        continue
-                    scale = figures.scale_of(str(out.get("unit", "")), [out.get("mean")])
-                    lost = max(0.0, 1 - float(into["mean"]) / float(out["mean"]))
-                    both = [figures.mean_and_deviation(float(c["mean"]), finite(c.get("sd")), scale) for c in (out, into)]
-                    table.add(workload, point, arm, *(f"{text} {scale.unit}" for text in both), f"{lost * 100:.1f} %")
+        # Bits and packets of one stream lose alike: one of them is enough, bits if they are there.
+        named = sorted((name for name in metrics if "sent" in name.split("_")), key=lambda name: "throughput" not in name)
+        pairs = [(name, _received(name, metrics)) for name in named]
+        sent, received = next(((name, other) for name, other in pairs if other), ("", None))
+        if not received:
+            continue
+        for point in source.points:
+            for arm in source.shown_arms:
+                out, into = (source.cell_of.get((point, workload, arm, metric)) for metric in (sent, received))
+                if not out or not into or not finite(out.get("mean")) or out.get("unit") != into.get("unit"):
+                    continue
+                scale = figures.scale_of(str(out.get("unit", "")), [out.get("mean")])
+                lost = max(0.0, 1 - float(into["mean"]) / float(out["mean"]))
+                table.add(workload, point, arm, *(_mean(cell, scale, with_unit=True) for cell in (out, into)), f"{lost * 100:.1f} %")
     return [table.without_constants("Workload", "Point").capped(ROWS_PER_TABLE, "analysis.json")] if table.rows else []
+
+
+def _received(sent: str, metrics: Sequence[str]) -> str | None:
+    """Return the metric that counts what arrived of ``sent``."""
+    names = (sent.replace("sent", "received"), "_".join(word for word in sent.split("_") if word != "sent"))
+    return next((name for name in names if name in metrics), None)
 
 
 def repeatability(source: Source) -> Table | None:

@@ -48,7 +48,7 @@ class Results:
 
 @dataclass
 class ArmEvidence:
-    """How often an arm was proved in force, and by what."""
+    """How often an arm was proved in force at a point, and by what."""
 
     states: Counter[str] = field(default_factory=Counter)
     evidence: Counter[str] = field(default_factory=Counter)
@@ -86,16 +86,12 @@ class Digest:
     troubles: list[Trouble] = field(default_factory=list)
     troubled: int = 0
     failed: int = 0
-    repeated: int = 0
     first: str = ""
     last: str = ""
     busy_s: float = 0.0
-    arms: dict[str, ArmEvidence] = field(default_factory=dict)
-    hosts: Counter[str] = field(default_factory=Counter)
+    witnesses: dict[tuple[str, str], ArmEvidence] = field(default_factory=dict)
     tools: Counter[tuple[str, str]] = field(default_factory=Counter)
     argv: dict[tuple[str, str], list[str]] = field(default_factory=dict)
-    recorded_runs: set[str] = field(default_factory=set)
-    better: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def elapsed_s(self) -> float | None:
         """Return the time from the first run's start to the last record, in seconds, if both times can be read."""
@@ -170,10 +166,23 @@ def read_runs(path: Path, digest: Digest) -> Iterator[dict[str, Any]]:
                 run = json.loads(line)
             except ValueError:
                 run = None
-            if not isinstance(run, dict) or not isinstance(run.get("run"), str):
+            if not _sound(run):
                 digest.unreadable += 1
                 continue
             yield run
+
+
+def _sound(run: Any) -> bool:
+    """Tell whether a line has the shape of a run; a line of another hand must not end the report."""
+    if not isinstance(run, dict) or not isinstance(run.get("run"), str) or not isinstance(run.get("witness") or {}, dict):
+        return False
+    measurement = run.get("measurement")
+    if measurement is None:
+        return True
+    if not isinstance(measurement, dict) or not isinstance(measurement.get("duration_s") or 0.0, (int, float)):
+        return False
+    metrics = measurement.get("metrics")
+    return isinstance(metrics, dict) and all(isinstance(metric, dict) for metric in metrics.values())
 
 
 def reasons_against(run: Mapping[str, Any]) -> tuple[str, ...]:
@@ -218,10 +227,11 @@ def _count(digest: Digest, run: Mapping[str, Any], reasons: tuple[str, ...]) -> 
     measurement = run.get("measurement") or {}
     arm, workload = str(run.get("arm", "")), str(run.get("workload", ""))
     witness = run.get("witness") or {}
-    digest.arms.setdefault(arm, ArmEvidence()).add(str(witness.get("state", "missing")), str(witness.get("evidence") or ""))
-    digest.hosts[str(run.get("host", ""))] += 1
-    digest.recorded_runs.add(run["run"])
-    digest.repeated += int(run.get("attempt") or 1) > 1
+    place = (arm, str(run.get("point", "")))
+    seen = digest.witnesses.get(place)
+    if seen is None:
+        seen = digest.witnesses[place] = ArmEvidence()
+    seen.add(str(witness.get("state", "missing")), str(witness.get("evidence") or ""))
     digest.failed += bool(run.get("failed"))
     recorded = str(run.get("recorded") or "")
     started = str(measurement.get("started") or recorded)
@@ -232,8 +242,6 @@ def _count(digest: Digest, run: Mapping[str, Any], reasons: tuple[str, ...]) -> 
     if measurement:
         digest.tools[(str(measurement.get("tool", "")), str(measurement.get("tool_version", "")))] += 1
         digest.argv.setdefault((workload, arm), [str(word) for word in measurement.get("argv") or ()])
-        for name, metric in (measurement.get("metrics") or {}).items():
-            digest.better.setdefault((workload, name), str(metric.get("better")))
     if not reasons:
         digest.valid += 1
         return

@@ -6,27 +6,41 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+from typing import Any
 
-from ansible_collections.datapath.lab.plugins.plugin_utils.compare import NodeFact, facts_of_nodes
+from ansible_collections.datapath.lab.plugins.plugin_utils.compare import VOLATILE, NodeFact, facts_of_nodes
 from ansible_collections.datapath.lab.plugins.plugin_utils.plan import CONTROL_SUFFIX
 from ansible_collections.datapath.lab.plugins.plugin_utils.report import figures
-from ansible_collections.datapath.lab.plugins.plugin_utils.report.source import ROWS_PER_TABLE, Source, count, finite
+from ansible_collections.datapath.lab.plugins.plugin_utils.report.source import Source, count, finite
 from ansible_collections.datapath.lab.plugins.plugin_utils.report.tables import Cell, Column, Table
+
+# What a reader asks first; the rest stands in its group.
+MAIN_FACTS = re.compile(
+    r"^(os|kernel\.(release|command_line)|cpu\.(model|count|hypervisor|frequency\.governor)|memory\.total_kib|nics\.[^.]+\.driver)$"
+)
 
 
 def environment(source: Source) -> tuple[list[Table], list[Table]]:
     """Return where the nodes differ, and the facts of nodes, lab and controller by group."""
     nodes = source.results.environment.get("nodes") or {}
     shown = dict(list(nodes.items())[:8])
-    tables, groups = [], []
+    tables: list[Table] = []
+    groups: list[Table] = []
     if shown:
         facts = facts_of_nodes(shown)
-        differing = Table("Where the nodes differ.", [Column("Fact"), *(Column(name) for name in shown)])
+        main = Table("Nodes.", [Column("Fact"), *(Column(name) for name in shown)])
+        for fact in facts:
+            if MAIN_FACTS.search(fact.key):
+                main.add(Cell(fact.key, "code"), *fact.values)
+        if main.rows:
+            tables.append(main.capped(40, "environment.json"))
+        differing = Table("Where the nodes differ besides.", [Column("Fact"), *(Column(name) for name in shown)])
         by_group: dict[str, list[NodeFact]] = {}
         for fact in facts:
             by_group.setdefault(fact.group, []).append(fact)
-            if not fact.same:
+            if not fact.same and not MAIN_FACTS.search(fact.key) and not VOLATILE.search(fact.key):
                 differing.add(Cell(fact.key, "code"), *fact.values)
         if len(shown) > 1 and differing.rows:
             tables.append(differing.capped(60, "environment.json"))
@@ -34,7 +48,7 @@ def environment(source: Source) -> tuple[list[Table], list[Table]]:
             table = Table(group, [Column("Fact"), *(Column(name) for name in shown)])
             for fact in members:
                 table.add(Cell(fact.key, "code"), *fact.values)
-            groups.append(table.capped(ROWS_PER_TABLE, "environment.json"))
+            groups.append(table.capped(400, "environment.json"))
         if len(nodes) > len(shown):
             groups[-1].note = f"{len(nodes) - len(shown)} more nodes are in environment.json."
     for part in ("lab", "controller"):
@@ -76,7 +90,7 @@ def plan_facts(source: Source) -> list[tuple[str, str]]:
             facts.append((term, str(plan[key])))
     facts.append(("Margin of equivalence", f"±{source.margin * 100:g} %"))
     for rule, limit in (plan.get("invalidation") or {}).items():
-        facts.append(("A run is invalid", f"{str(rule).replace('_', ' ')}: {limit}"))
+        facts.append(("A run is invalid with", _rule(str(rule), limit)))
     runs = plan.get("runs")
     if runs is not None:
         facts.append(("Runs planned", str(len(runs))))
@@ -89,6 +103,14 @@ def plan_facts(source: Source) -> list[tuple[str, str]]:
         facts.append(("Real time, first run to last record", figures.duration(elapsed)))
         facts.append(("of it under load", figures.duration(digest.busy_s)))
     return facts
+
+
+def _rule(rule: str, limit: Any) -> str:
+    kind, _, name = rule.partition("_")
+    what = name.replace("_", " ")
+    if kind == "max":
+        return f"a {what} above {limit}"
+    return what if kind == "forbid" and limit is True else f"{rule.replace('_', ' ')}: {limit}"
 
 
 def commands(source: Source) -> list[str]:
@@ -140,7 +162,7 @@ def limits(source: Source) -> list[str]:
             limits.append(f"{key[1]} against {key[0]} ({key[2]} {key[3]}) was planned and could not be compared.")
     missing = _not_measured(source)
     if missing:
-        limits.append("Not measured: " + "; ".join(missing) + ".")
+        limits.extend(f"Not measured: {line}." for line in missing)
     if not source.results.environment.get("nodes") and source.results.environment:
         limits.append("No node's environment was recorded.")
     if not commands(source):
@@ -150,13 +172,18 @@ def limits(source: Source) -> list[str]:
 
 
 def _not_measured(source: Source) -> list[str]:
-    """Return metrics that some arms of a workload have and others lack."""
-    lines = []
+    """Return metrics that some arms of a workload have at a point and others lack."""
+    lacking: dict[tuple[str, str, str], list[str]] = {}
     for workload in source.workloads:
         for metric in source.metrics_of(workload):
-            have = {c.get("arm") for c in source.cells if c.get("workload") == workload and c.get("metric") == metric}
-            ran = {c.get("arm") for c in source.cells if c.get("workload") == workload}
-            lacking = [arm for arm in source.shown_arms if arm in ran and arm not in have]
-            if have and lacking:
-                lines.append(f"{workload} {metric} of {', '.join(lacking)}")
-    return lines
+            for point in source.points:
+                have = [arm for arm in source.shown_arms if (point, workload, arm, metric) in source.cell_of]
+                ran = {str(cell.get("arm")) for cell in source.cells if cell.get("point") == point and cell.get("workload") == workload}
+                for arm in source.shown_arms if have else ():
+                    if arm in ran and arm not in have:
+                        lacking.setdefault((workload, metric, arm), []).append(point)
+    several = len(source.points) > 1
+    return [
+        f"{workload} {metric} of {arm}" + (f" at {', '.join(points)}" if several else "")
+        for (workload, metric, arm), points in lacking.items()
+    ]

@@ -35,6 +35,9 @@ class Source:
         self.controls = [entry for entry in analysis.get("controls") or () if isinstance(entry, dict)]
         self.cells = [entry for entry in analysis.get("cells") or () if isinstance(entry, dict)]
         self.cell_of = {(c.get("point"), c.get("workload"), c.get("arm"), c.get("metric")): c for c in self.cells}
+        self._of_metric: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        for cell in self.cells:
+            self._of_metric.setdefault((str(cell.get("workload")), str(cell.get("metric"))), []).append(cell)
         self.points = ordered(
             [str(p.get("name")) for p in plan.get("points") or ()], (c.get("point") for c in [*self.comparisons, *self.cells])
         )
@@ -56,16 +59,28 @@ class Source:
         """Return the metrics that the analysis has cells of, the primary ones first."""
         return ordered(self.primary.get(workload, []), (c.get("metric") for c in self.cells if c.get("workload") == workload))
 
-    def unit_of(self, workload: str, metric: str) -> str:
-        return next((str(c.get("unit", "")) for c in self.cells if c.get("workload") == workload and c.get("metric") == metric), "")
+    def cells_of(self, workload: str, metric: str) -> list[dict[str, Any]]:
+        """Return the cells of a metric."""
+        return self._of_metric.get((workload, metric), [])
+
+    def units_of(self, workload: str, metric: str) -> dict[str, list[str]]:
+        """Return the points at which a metric comes in each unit: transactions at one, bits at another."""
+        units: dict[str, dict[str, None]] = {}
+        for cell in self.cells_of(workload, metric):
+            units.setdefault(str(cell.get("unit") or ""), {})[str(cell.get("point"))] = None
+        return {unit: [point for point in self.points if point in points] for unit, points in units.items()}
+
+    def means(self, workload: str, metric: str, points: Iterable[str]) -> list[Any]:
+        """Return the means of a metric at some points, for the choice of a scale."""
+        wanted = set(points)
+        return [cell.get("mean") for cell in self.cells_of(workload, metric) if cell.get("point") in wanted]
 
     def planned(self, point: str, workload: str, arm: str) -> bool:
+        """Tell whether the plan runs a cell at all."""
         return (point, workload, arm) in self.planned_cells
 
-    def means(self, workload: str, metric: str) -> list[Any]:
-        return [c.get("mean") for c in self.cells if c.get("workload") == workload and c.get("metric") == metric]
-
     def slot(self, arm: str) -> int:
+        """Return an arm's number, which fixes its colour and mark."""
         return self.shown_arms.index(arm) if arm in self.shown_arms else len(self.shown_arms)
 
 
@@ -98,13 +113,13 @@ def finite(value: Any) -> float | None:
 
 
 def count(number: int, noun: str) -> str:
+    """Return a number with its noun."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def direction(source: Source, workload: str, metric: str) -> str:
     """Say which way a metric is better."""
-    better = next((c.get("better") for c in source.cells if c.get("workload") == workload and c.get("metric") == metric), None)
-    better = better or source.digest.better.get((workload, metric))
+    better = next((cell.get("better") for cell in source.cells_of(workload, metric)), None)
     return {"higher": "more is better", "lower": "less is better"}.get(str(better), "descriptive")
 
 

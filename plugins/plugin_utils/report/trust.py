@@ -6,30 +6,44 @@
 
 from __future__ import annotations
 
-from ansible_collections.datapath.lab.plugins.plugin_utils.report.results import KEPT
+from ansible_collections.datapath.lab.plugins.plugin_utils.report.results import KEPT, ArmEvidence
 from ansible_collections.datapath.lab.plugins.plugin_utils.report.source import ROWS_PER_TABLE, Source, count, names, ordered, ratio_text
 from ansible_collections.datapath.lab.plugins.plugin_utils.report.tables import Cell, Column, Table
 
 
 def witnesses(source: Source) -> Table:
     """Return how often each arm was proved in force, and by what."""
-    table = Table("How each arm was proved to be in force.", [Column("Arm"), Column("Proved", True), Column("Evidence")])
-    for arm in ordered(source.arms, source.digest.arms):
-        seen = source.digest.arms.get(arm)
-        if seen is None:
+    table = Table(
+        "How each arm was proved to be in force.", [Column("Arm"), Column("Point"), Column("Proved", True), Column("Evidence")], heads=2
+    )
+    found = source.digest.witnesses
+    for arm in ordered(source.arms, (arm for arm, _point in found)):
+        here = {point: found[arm, point] for point in ordered(source.points, (p for a, p in found if a == arm)) if (arm, point) in found}
+        told = {_evidence(seen) for seen in here.values()}
+        if len(here) > 1 and len(told) == 1:
+            proved = sum(seen.states["proved"] for seen in here.values())
+            total = sum(sum(seen.states.values()) for seen in here.values())
+            table.add(arm, "all points", _proved(proved, total), _evidence_cell(told.pop()))
             continue
-        total = sum(seen.states.values())
-        proved = seen.states.get("proved", 0)
-        examples = [text for text in seen.evidence if text]
-        evidence = "; ".join(examples[:2])
-        if len(examples) > 2:
-            evidence += f"; and {len(examples) - 2 + (1 if seen.more else 0)}{' or more' if seen.more else ''} further wordings"
-        table.add(
-            arm,
-            Cell(f"{proved} of {total}", "" if proved == total else "worse"),
-            Cell(evidence) if evidence else Cell("none recorded", "muted"),
-        )
-    return table
+        for point, seen in here.items():
+            table.add(arm, point, _proved(seen.states["proved"], sum(seen.states.values())), _evidence_cell(_evidence(seen)))
+    return table.without_constants("Point").capped(ROWS_PER_TABLE, "measurements.jsonl")
+
+
+def _proved(proved: int, total: int) -> Cell:
+    return Cell(f"{proved} of {total}", "" if proved == total else "worse")
+
+
+def _evidence(seen: ArmEvidence) -> str:
+    examples = [text for text in seen.evidence if text]
+    text = "; ".join(examples[:2])
+    if len(examples) > 2:
+        text += f"; and {len(examples) - 2}{' or more' if seen.more else ''} other wordings"
+    return text
+
+
+def _evidence_cell(text: str) -> Cell:
+    return Cell(text) if text else Cell("none recorded", "muted")
 
 
 def control(source: Source) -> tuple[Table | None, str]:
