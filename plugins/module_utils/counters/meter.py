@@ -111,24 +111,24 @@ def metered(
 
 
 def cost_metrics(ends: Ends, requests: Optional[float], transferred: Optional[float]) -> dict[str, Metric]:
-    """Return the CPU time that one unit of work cost, whole machines, interrupts included.
+    """Return the CPU time that one unit of work cost: that of the tool's and the servers' processes, and all of interrupts and softirqs.
 
-    ``cpu_us_per_request`` and ``cpu_us_per_kb`` are the sum of both ends; ``cpu_local_…`` and ``cpu_remote_…`` exist only where the ends
-    are different machines, and the sum only where both were counted. KB is 1024 bytes, as in netperf's service demand.
+    Other processes are left out (``foreign_cpu_fraction`` tells how much they used), which netperf's own service demand does not do.
+    ``cpu_us_per_request`` and ``cpu_us_per_kb`` are the sum of both ends and exist where both were counted; ``cpu_local_…`` and
+    ``cpu_remote_…`` exist where the ends are different machines. KB is 1024 bytes, as in netperf's service demand.
     """
-    busy: dict[str, float] = {}
-    if ends.same_machine:
-        busy["cpu"] = ends.local.busy_s
-    elif ends.local.scope == "node":
-        busy["cpu_local"] = ends.local.busy_s
-        if ends.remote is not None:
-            busy["cpu_remote"] = ends.remote.busy_s
-            busy["cpu"] = ends.local.busy_s + ends.remote.busy_s
-    else:
-        # One end of a shared machine: its counters hold work of both ends, and the other end was not asked.
-        busy["cpu"] = ends.local.busy_s
+    cost: dict[str, float] = {}
+    if ends.local.scope == "node":
+        cost["cpu_local"] = ends.client_s + ends.local.in_interrupts_s
+    if ends.remote is not None:
+        servers_s = ends.remote.processes_s
+        if ends.same_machine:
+            cost = {"cpu": ends.client_s + servers_s + ends.local.in_interrupts_s}
+        else:
+            cost["cpu_remote"] = servers_s + ends.remote.in_interrupts_s
+            cost["cpu"] = ends.client_s + ends.local.in_interrupts_s + cost["cpu_remote"]
     metrics = {}
-    for name, seconds in busy.items():
+    for name, seconds in cost.items():
         if requests:
             metrics[f"{name}_us_per_request"] = Metric(seconds * 1e6 / requests, "us/request", "lower")
         if transferred:

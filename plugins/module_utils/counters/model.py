@@ -120,6 +120,11 @@ class Delta:
         return self.all_cpus.busy / self.ticks_per_second
 
     @property
+    def in_interrupts_s(self) -> float:
+        """Seconds of CPU time in interrupts and softirqs, where most of a packet's way through the kernel is."""
+        return (self.all_cpus.irq + self.all_cpus.softirq) / self.ticks_per_second
+
+    @property
     def processes_s(self) -> float:
         """Seconds of CPU time that the named servers used."""
         return sum(self.process_ticks.values()) / self.ticks_per_second
