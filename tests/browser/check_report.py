@@ -90,7 +90,8 @@ function look(frame) {
     if (seen.has(key)) continue;
     seen.add(key);
     const least = element.classList.contains('invalid') ? 3 : 4.5;
-    if (contrast(style.color, ground) < least) found.push(`${element.tagName} "${element.textContent.trim().slice(0, 40)}" hardly stands out`);
+    const text = element.textContent.trim().slice(0, 40);
+    if (contrast(style.color, ground) < least) found.push(`${element.tagName} "${text}" hardly stands out`);
   }
   const fetched = view.performance.getEntriesByType('resource').map(entry => entry.name);
   if (fetched.length) found.push(`fetched: ${fetched.join(', ')}`);

@@ -127,7 +127,7 @@ def test_printable_text_fits_xml_and_one_line(text: str) -> None:
     assert line.isprintable()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.text(max_size=30))
 def test_any_name_can_stand_in_a_plot(name: str) -> None:
     drawing = plots.forest("n", name, [plots.ForestRow(name, 1.2, 1.1, 1.3, "better", name)], 0.05, name, name)

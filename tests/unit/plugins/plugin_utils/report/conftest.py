@@ -40,6 +40,22 @@ def results(tmp_path: Path) -> Callable[[str], Path]:
     return copy
 
 
+@pytest.fixture(scope="session")
+def reported(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Return a function that gives a directory with its report, made once; for tests that only read."""
+    from ansible_collections.datapath.lab.plugins.plugin_utils.report.build import build_report
+
+    made: dict[str, Path] = {}
+
+    def directory_of(experiment: str) -> Path:
+        if experiment not in made:
+            made[experiment] = Path(shutil.copytree(FIXTURES / experiment / RUN, tmp_path_factory.mktemp(experiment) / RUN))
+            build_report(made[experiment])
+        return made[experiment]
+
+    return directory_of
+
+
 @pytest.fixture
 def edit() -> Callable[[Path, Callable[[dict[str, Any]], None]], None]:
     """Return a function that changes a JSON document in place."""
