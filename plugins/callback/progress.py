@@ -64,12 +64,12 @@ def duration_text(seconds: float) -> str:
 
 def stage_of(name: str) -> str:
     """Return the stage of a task's name: ``kernel: Build`` of ``datapath.lab.kernel : Build | Compile ip_vs``, or the role alone."""
-    role, separator, task = name.rpartition(" : ")
-    stage, bar, _rest = task.partition(" | ")
+    role, of_role, task = name.rpartition(" : ")
+    stage, of_stage, _rest = task.partition(" | ")
     short = role.rsplit(".", 1)[-1]
-    if separator and bar:
+    if of_role and of_stage:
         return f"{short}: {stage}"
-    return short if separator else (stage if bar else "playbook")
+    return short if of_role else (stage if of_stage else "playbook")
 
 
 class Account:

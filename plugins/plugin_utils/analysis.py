@@ -22,14 +22,16 @@ import os
 from array import array
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
-import numpy as np
 from ansible_collections.datapath.lab.plugins.plugin_utils import physics
 from ansible_collections.datapath.lab.plugins.plugin_utils import statistics as st
 from ansible_collections.datapath.lab.plugins.plugin_utils.plan import CONTROL_SUFFIX, counted
 from ansible_collections.datapath.lab.plugins.plugin_utils.record import Record, read_records, unmeasured_rules
 from ansible_collections.datapath.lab.plugins.plugin_utils.results import read_plan
+
+if TYPE_CHECKING:
+    import numpy as np
 
 SCHEMA = 1
 # Single observations are kept for quantiles up to this many numbers in all.
@@ -172,6 +174,7 @@ class Measured:
 
 def read_measured(directory: str, plan: Mapping[str, Any]) -> Measured:
     """Read the measurements of a results directory."""
+    st.require_numerics()
     measured = Measured(plan)
     for record in read_records(directory):
         measured.add(record)
@@ -285,7 +288,7 @@ def judge_all(questions: Sequence[Question], margin: float) -> None:
             continue
         question.found["speedup"] = math.exp(float(question.ratios.mean()))
     for group in groups.values():
-        judged = st.judge(np.stack([question.ratios for question in group if question.ratios is not None]), margin)
+        judged = st.judge([question.ratios for question in group], margin)
         for index, question in enumerate(group):
             bootstrap95 = None
             if judged.bootstrap_low is not None and judged.bootstrap_high is not None:
@@ -625,8 +628,7 @@ def distributions_of(measured: Measured) -> List[Dict[str, Any]]:
     for (point, workload, arm, name), values in sorted(measured.samples.items()):
         if len(values) < 20:
             continue
-        observed = np.frombuffer(values, dtype=float)
-        quantiles = [st.quantile(observed, q).__dict__ for q in QUANTILES]
+        quantiles = [st.quantile(values, q).__dict__ for q in QUANTILES]
         made.append({"point": point, "workload": workload, "arm": arm, "sample": name, "n": len(values), "quantiles": quantiles})
     return made
 

@@ -36,7 +36,6 @@ CONTROL_SUFFIX = "#control"
 INTERRUPTION_S = 1800.0
 
 
-
 @dataclass(frozen=True)
 class Costs:
     """What steps cost on this lab, as measured: seconds per (workload, point), what else a step takes and what a change of setup takes."""
@@ -176,8 +175,6 @@ def _shuffled(names: Iterable[str], rng: random.Random) -> List[str]:
     return made
 
 
-
-
 def _unit(run: Mapping[str, Any]) -> Tuple[int, str, str]:
     """Return what is repeated as a whole when one of its runs failed: the block at that point with that workload."""
     return (run["block"], run["point"], run["workload"])
@@ -268,8 +265,6 @@ def _steps(plan: Mapping[str, Any], wanted: Sequence[Tuple[Mapping[str, Any], in
         steps[-1]["arms"].append(run["arm"])
         steps[-1]["runs"].append({"run": run["run"], "arm": run["arm"], "order": run["order"] + (attempt - 1) * count, "attempt": attempt})
     return steps
-
-
 
 
 def _step_prior(plan: Mapping[str, Any], step: Mapping[str, Any]) -> float:

@@ -105,7 +105,7 @@ def broken_rules(counters: Mapping[str, Any], rules: Mapping[str, Any]) -> List[
     """
     sentences: List[str] = []
     for rule, limit in rules.items():
-        kind, _, name = rule.partition("_")
+        kind, _mark, name = rule.partition("_")
         for end, values in counters.items():
             value = counter_of(values, name)
             if value is None:
@@ -133,7 +133,7 @@ def record_of(data: Any, place: str) -> Record:
     if not isinstance(data, dict):
         raise LabError(f"{place} is not a dictionary; the file was changed by another hand: move it away and start again.")
     for key, kind in _KINDS:
-        if type(data.get(key)) is not kind:
+        if not isinstance(data.get(key), kind) or data[key] is True or data[key] is False:
             raise LabError(f"{place} has no usable {key!r}; the file was changed by another hand: move it away and start again.")
     witness = data.get("witness") or {"state": "missing", "evidence": "", "data": {}}
     return Record(

@@ -25,7 +25,6 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+×-]*( [A-Za-z0-9_.+×-]+)*\Z")
 _RULE = re.compile(r"(max|forbid)_[a-z0-9_]+\Z")
 
 
-
 class _Reader:
     """One mapping of the spec together with its place, so that each refusal names the key."""
 

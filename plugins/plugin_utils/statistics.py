@@ -21,13 +21,20 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple
 
-import numpy as np
-from ansible_collections.datapath.lab.plugins.module_utils.errors import LabError
-from scipy import special, stats
+from ansible_collections.datapath.lab.plugins.module_utils.errors import LabError, MissingCapabilityError
 
-Array = np.ndarray
+# Only the analysis needs them: the collection loads without.
+MISSING: Optional[ImportError] = None
+try:
+    import numpy as np
+    from scipy import special, stats
+except ImportError as error:
+    MISSING = error
+
+if TYPE_CHECKING:
+    Array = np.ndarray
 
 DRAWS = 10_000
 BOOTSTRAP_SEED = 20_201_120
@@ -54,6 +61,10 @@ class NotPositiveError(StatisticsError):
     """A ratio was asked for of values that are not all finite and above zero."""
 
 
+def require_numerics() -> None:
+    """Say with a sentence what to install, where NumPy or SciPy is missing."""
+    if MISSING is not None:
+        raise MissingCapabilityError(f"The analysis needs NumPy and SciPy on the controller ({MISSING}); 'make deps' installs both.")
 
 
 def _numbers(values: Any, what: str, at_least: int) -> Array:
@@ -77,8 +88,6 @@ def no_spread(values: Array) -> Array:
     """Tell, for each experiment, whether its values differ by no more than the rounding of the computer."""
     scale = np.maximum(np.abs(values).max(axis=-1), 1.0)
     return np.asarray(np.ptp(values, axis=-1) <= 1e-12 * scale)
-
-
 
 
 def log_ratios(reference: Any, arm: Any, better: str) -> Array:
@@ -342,8 +351,6 @@ def ratio_of_published(
     return math.exp(d), math.exp(d - half), math.exp(d + half)
 
 
-
-
 @dataclass(frozen=True)
 class Repeatability:
     """Random effects of one operating point, in the metric's unit.
@@ -402,8 +409,6 @@ def repeatability(tries: Sequence[Sequence[float]]) -> Repeatability:
         icc=s_b2 / (s_b2 + within) if s_b2 + within > 0 else 0.0,
         ci95=(mean - half, mean + half),
     )
-
-
 
 
 @dataclass(frozen=True)

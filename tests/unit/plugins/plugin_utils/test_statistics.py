@@ -319,3 +319,10 @@ def test_statistics_errors_are_the_lab_s_own() -> None:
     """So that an action turns them into a sentence."""
     error: Any = st.TooFewError("x")
     assert isinstance(error, st.LabError)
+
+
+def test_a_controller_without_numpy_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The collection loads without; the analysis cannot be made."""
+    monkeypatch.setattr(st, "MISSING", ImportError("No module named 'numpy'"))
+    with pytest.raises(st.LabError, match="needs NumPy and SciPy on the controller .*numpy.*; .make deps. installs both"):
+        st.require_numerics()
