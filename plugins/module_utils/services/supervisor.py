@@ -27,7 +27,7 @@ END_S = 5.0
 PR_SET_PDEATHSIG = 1
 
 
-def settle(user: int | None, group: int | None) -> None:
+def settle(user: int | None, group: int | None, parent: int) -> None:
     """Give up root, and have the kernel end this process when the supervisor is gone, even by SIGKILL: an orphan would hold the port."""
     if user is not None and group is not None:
         os.setgroups([])
@@ -35,6 +35,9 @@ def settle(user: int | None, group: int | None) -> None:
         os.setuid(user)
     # A change of user clears it, so it comes last.
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        # It was killed before we had asked to be told.
+        os._exit(1)
 
 
 def supervise(wanted: dict[str, Any]) -> None:
@@ -52,13 +55,14 @@ def supervise(wanted: dict[str, Any]) -> None:
     signal.signal(signal.SIGINT, end)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     log = os.open(wanted["log"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o640)
+    ourselves = os.getpid()
     while not ended:
         started = time.monotonic()
         try:
             # The signal may come between the start and the assignment; the loop below looks again.
             child = subprocess.Popen(
                 wanted["argv"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, **wanted["environment"]},
-                preexec_fn=lambda: settle(wanted["user"], wanted["group"]),
+                preexec_fn=lambda: settle(wanted["user"], wanted["group"], ourselves),
             )  # fmt: skip
             status = wait(child, lambda: ended)
         except OSError as error:
