@@ -192,7 +192,7 @@ def forest(name: str, title: str, rows: Sequence[ForestRow], margin: float, refe
     :param name: base name of the file.
     :param title: what is compared, shown to readers who cannot see the plot.
     :param rows: one per comparison, first at the top.
-    :param margin: the equivalence margin δ; the band spans 1/(1+δ) to 1+δ.
+    :param margin: the equivalence margin δ; the band spans 1 − δ to 1 + δ.
     :param reference: name of what stands left of 1.
     :param arm: name of what stands right of it.
     """
@@ -270,6 +270,12 @@ def _axes(figure: Figure, left: float, right: float, top: float, bottom: float) 
     return axes
 
 
+def _columns(labels: Sequence[str], wide: bool) -> int:
+    """Return how many entries of a legend fit beside each other: each has a mark of about 5 letters before it."""
+    letters = max((min(len(label), 30) for label in labels), default=0) + 6
+    return max(1, min(len(labels), (110 if wide else 46) // letters))
+
+
 def _legend(figure: Figure, handles: Sequence[Any], columns: int) -> None:
     figure.legend(
         handles=handles,
@@ -333,7 +339,7 @@ def _bounds(rows: Sequence[ForestRow], margin: float) -> tuple[float, float]:
     centres = [row.ratio for row in valid if row.ratio and row.ratio > 0] + [
         row.published for row in rows if row.published and row.published > 0
     ]
-    centres += [1 / (1 + margin), 1 + margin]
+    centres += [1 - margin, 1 + margin]
     ends = [
         end
         for row in valid
@@ -364,7 +370,7 @@ def _forest(rows: Sequence[ForestRow], margin: float, reference: str, arm: str, 
         axes.minorticks_off()
         axes.grid(axis="x", color=_ink("grid"), linewidth=0.8)
         axes.set_axisbelow(True)
-        axes.axvspan(1 / (1 + margin), 1 + margin, color=_ink("band"), linewidth=0, zorder=0.4)
+        axes.axvspan(1 - margin, 1 + margin, color=_ink("band"), linewidth=0, zorder=0.4)
         axes.axvline(1, color=_ink("muted"), linewidth=1.1, zorder=1)
         across = axes.get_yaxis_transform()
         # Words that stand over the grid cover it.
@@ -492,7 +498,7 @@ def _values(labels: Sequence[str], series: Sequence[Series], unit: str, wide: bo
     step = 26.0 if single else 11.0 + 13.0 * len(series)
     if not wide:
         step += 18.0
-    columns = 4 if wide else 2
+    columns = _columns([one.label for one in series], wide)
     legend_rows = 0 if single else math.ceil(len(series) / columns)
     top, bottom = 10.0 + 18.0 * legend_rows, 44.0
     left, right = (_room(names), 96.0 if single else 30.0) if wide else (10.0, 22.0)
@@ -559,7 +565,7 @@ def _handle(one: Series, line: bool = False) -> Line2D:
 
 
 def _curves(x_label: str, y_label: str, xs: Sequence[float], series: Sequence[Series], ceiling: Ceiling | None, wide: bool) -> str:
-    columns = 4 if wide else 2
+    columns = _columns([one.label for one in series], wide)
     top = 29.0 + 18.0 * math.ceil(len(series) / columns)
     with _figure(WIDE if wide else NARROW, (380 if wide else 300) + top) as figure:
         axes = _axes(figure, 66.0 if wide else 46.0, 16.0 if wide else 8.0, top, 46.0)
@@ -623,7 +629,7 @@ def _short(value: float, _position: int = 0) -> str:
 
 
 def _percentiles(labels: Sequence[str], series: Sequence[Series], unit: str, wide: bool) -> str:
-    columns = 4 if wide else 2
+    columns = _columns([one.label for one in series], wide)
     top = 29.0 + 18.0 * math.ceil(len(series) / columns)
     with _figure(WIDE if wide else NARROW, (300 if wide else 260) + top) as figure:
         axes = _axes(figure, 66.0 if wide else 46.0, 16.0 if wide else 10.0, top, 30.0)

@@ -69,7 +69,7 @@ _UNIT = re.compile(r"(?<=\d) (?=%|(?:[mµnk]?s|k?B|min|h|pods?|runs?)\b)")
 def html_prose(text: object) -> Markup:
     """Return a sentence as HTML: escaped, `names` between backticks set as code, a number never parted from its unit."""
     safe = str(Markup.escape(str(text)))
-    safe = _UNIT.sub("\u00a0", safe)
+    safe = _UNIT.sub("\u00a0", safe).replace(" ± ", "\u00a0±\u00a0")
     return Markup(_CODE.sub(lambda match: f"<code{' class=nb' if len(match.group(1)) < 28 else ''}>{match.group(1)}</code>", safe))
 
 
