@@ -1,0 +1,108 @@
+# Copyright (c) 2026 Datapath Lab contributors
+# GNU General Public License v3.0 or later (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What takes longer than CI allows, on guests of its own: the whole race test, an experiment that is killed in the middle, and
+netns_datapath on guests.
+
+Needs root. The lab is called ``deep`` and is taken down whatever happens.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any, Iterator
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LAB = ["-e", "lab_name=deep", "-e", "lab_port_base=22400"]
+ENVIRONMENT = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections")}
+
+
+def play(*arguments: str) -> None:
+    """Run ansible-playbook on the lab; its output is the test's."""
+    subprocess.run(["ansible-playbook", "-i", "lab", *LAB, *arguments], cwd=ROOT, env=ENVIRONMENT, check=True, timeout=3600)
+
+
+def on_node(*argv: str) -> str:
+    """Run a command on the balancer and return what it printed."""
+    done = subprocess.run(
+        ["ansible", "lb1", "-i", "lab", *LAB, "-m", "ansible.builtin.command", "-a", json.dumps({"argv": list(argv)})],
+        cwd=ROOT,
+        env={**ENVIRONMENT, "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"},
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=3600,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return str(json.loads(done.stdout[done.stdout.index("{") :])["stdout"])
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[None]:
+    """The patched datapath on a guest."""
+    try:
+        play("playbooks/ipvs_dump.yml", "-t", "lab,kernel,ipvsadm")
+        yield
+    finally:
+        play("playbooks/lab_down.yml")
+
+
+def records(run: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run / "measurements.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def test_dumps_that_race_against_changes(lab: None) -> None:
+    script = ROOT / "roles" / "kernel" / "files" / "races" / "ipvs_races.py"
+    subprocess.run(
+        ["ansible", "lb1", "-i", "lab", *LAB, "-m", "ansible.builtin.copy", "-a", json.dumps({"src": str(script), "dest": "/var/tmp/ipvs_races.py", "mode": "0755"})],
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        check=True,
+        timeout=300,
+    )
+    on_node("/usr/local/sbin/datapath-ipvs-variant", "patched", "--flush")
+    found = json.loads(on_node("/var/tmp/ipvs_races.py"))
+    assert found["ok"] is True, found["failures"]
+    print(f"{len(found['checks'])} of {len(found['checks'])} checks of dumps held")
+
+
+def test_an_experiment_that_is_killed_goes_on(lab: None, tmp_path: Path) -> None:
+    command = ["ansible-playbook", "-i", "lab", *LAB, "playbooks/ipvs_dump.yml", "-t", "ipvs_dump", "-e", "experiment_blocks=3", "-e", f"experiment_results={tmp_path}"]
+    first = subprocess.Popen(command, cwd=ROOT, env=ENVIRONMENT, start_new_session=True)
+    journal = tmp_path / "ipvs_dump"
+    deadline = time.monotonic() + 1800
+    while not any(len(records(path.parent)) >= 12 for path in journal.glob("*/measurements.jsonl")):
+        assert first.poll() is None, "the experiment ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(1)
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+    (run,) = {path.parent.resolve() for path in journal.glob("*/measurements.jsonl")}
+    before = records(run)
+
+    subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, check=True, timeout=3600)
+
+    after = records(run)
+    assert after[: len(before)] == before
+    counted = Counter((record["run"], record["attempt"]) for record in after)
+    assert set(counted.values()) == {1}
+    plan = json.loads((run / "plan.json").read_text(encoding="utf-8"))
+    assert {record["run"] for record in after} == {planned["run"] for planned in plan["runs"]}
+    assert (run / "report.html").exists()
+    print(f"killed after {len(before)} of {len(plan['runs'])} runs; {len(after)} records at the end, none lost, none doubled")
+
+
+def test_the_namespaces_experiment_on_guests(lab: None, tmp_path: Path) -> None:
+    play("playbooks/netns_datapath.yml", "-e", f"experiment_results={tmp_path}", "-e", "experiment_blocks=3")
+    analysis = json.loads((tmp_path / "netns_datapath" / "latest" / "analysis.json").read_text(encoding="utf-8"))
+    assert {entry["witness"] for entry in analysis["comparisons"]} == {"proved"}
+    assert {entry["point"] for entry in analysis["comparisons"]} == {"TCP_STREAM", "TCP_MAERTS", "TCP_RR", "UDP_STREAM", "UDP_RR"}
