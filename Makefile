@@ -29,7 +29,7 @@ $(VENV)/.complete: requirements.txt tests/tools/make_venv.sh
 
 .PHONY: run
 run: deps ## from a bare machine to the report of the first experiment
-	@$(BIN)/ansible-playbook site.yml -i $(INVENTORY) -e preset=$(PRESET)
+	@bash tests/tools/with_mitogen.sh $(BIN)/ansible-playbook site.yml -i $(INVENTORY) -e preset=$(PRESET)
 
 .PHONY: check
 check: deps ## lint and unit tests, within 3 minutes

@@ -62,8 +62,9 @@ def records(run: Path) -> list[dict[str, Any]]:
 
 def test_dumps_that_race_against_changes(lab: None) -> None:
     script = ROOT / "roles" / "kernel" / "files" / "races" / "ipvs_races.py"
+    copy = json.dumps({"src": str(script), "dest": "/var/tmp/ipvs_races.py", "mode": "0755"})
     subprocess.run(
-        ["ansible", "lb1", "-i", "lab", *LAB, "-m", "ansible.builtin.copy", "-a", json.dumps({"src": str(script), "dest": "/var/tmp/ipvs_races.py", "mode": "0755"})],
+        ["ansible", "lb1", "-i", "lab", *LAB, "-m", "ansible.builtin.copy", "-a", copy],
         cwd=ROOT,
         env=ENVIRONMENT,
         check=True,
@@ -76,7 +77,8 @@ def test_dumps_that_race_against_changes(lab: None) -> None:
 
 
 def test_an_experiment_that_is_killed_goes_on(lab: None, tmp_path: Path) -> None:
-    command = ["ansible-playbook", "-i", "lab", *LAB, "playbooks/ipvs_dump.yml", "-t", "ipvs_dump", "-e", "experiment_blocks=3", "-e", f"experiment_results={tmp_path}"]
+    command = ["ansible-playbook", "-i", "lab", *LAB, "playbooks/ipvs_dump.yml", "-t", "ipvs_dump"]
+    command += ["-e", "experiment_blocks=3", "-e", f"experiment_results={tmp_path}"]
     first = subprocess.Popen(command, cwd=ROOT, env=ENVIRONMENT, start_new_session=True)
     journal = tmp_path / "ipvs_dump"
     deadline = time.monotonic() + 1800
