@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import os
@@ -239,9 +240,12 @@ def monitor(directory: Path, command: str, limit_s: float = 5.0) -> None:
         finally:
             await client.disconnect()
 
-    # A socket's path may have 107 characters; the way through the directory's handle is always short.
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
+        handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise LabError(f"The guest in {directory} has no monitor any more: {error.strerror}.") from None
+    try:
+        # A socket's path may have 107 characters; the way through the directory's handle is always short.
         asyncio.run(asyncio.wait_for(send(f"/proc/self/fd/{handle}/qmp.sock"), limit_s))
     except (OSError, QMPError, asyncio.TimeoutError, EOFError) as error:
         raise LabError(f"The monitor of the guest in {directory} did not take {command!r}: {error or 'no answer in time'}.") from None
@@ -389,13 +393,11 @@ class Guest:
             self._run(Keys(self._run, self._lab, self._state).ssh_argv(have.record.port, "systemctl", "poweroff"))
             self._processes.wait_gone(have.process, limit_s)
         if self._processes.runs(have.process):
-            try:
+            # A monitor that does not answer is no reason to leave a guest running: what follows needs none.
+            with contextlib.suppress(LabError):
                 monitor(self.directory, "quit")
-            except LabError:
-                # A monitor that does not answer is no reason to leave a guest running.
-                self._processes.kill(have.process)
-            if not self._processes.wait_gone(have.process, 5.0):
-                self._processes.kill(have.process)
+                self._processes.wait_gone(have.process, 5.0)
+            self._processes.kill(have.process)
         if have.record is not None:
             self._write_record(replace(have.record, process=None, boot_seconds=None))
         return True

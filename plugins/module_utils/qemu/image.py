@@ -54,13 +54,13 @@ EXCLUDED_PATHS = (
 )
 # What every Debian starts and a node that only moves packets has no use for: half of an emulated boot.
 MASKED_UNITS = (
-    "dev-hugepages.mount", "dev-mqueue.mount", "modprobe@configfs.service", "modprobe@dm_mod.service", "modprobe@drm.service",
-    "modprobe@efi_pstore.service", "modprobe@fuse.service", "modprobe@loop.service", "proc-sys-fs-binfmt_misc.automount",
-    "proc-sys-fs-binfmt_misc.mount", "run-lock.mount", "sys-fs-fuse-connections.mount", "sys-kernel-config.mount",
-    "systemd-ask-password-console.path", "systemd-ask-password-wall.path",
-    "systemd-binfmt.service", "systemd-creds.socket", "systemd-hibernate-clear.service",
-    "systemd-hostnamed.socket", "systemd-hwdb-update.service", "systemd-journal-flush.service", "systemd-pstore.service",
-    "systemd-random-seed.service", "systemd-rfkill.socket", "systemd-sysext.socket", "systemd-udev-load-credentials.service",
+    "dev-hugepages.mount", "dev-mqueue.mount", "getty-static.service", "modprobe@configfs.service", "modprobe@dm_mod.service",
+    "modprobe@drm.service", "modprobe@efi_pstore.service", "modprobe@fuse.service", "modprobe@loop.service",
+    "proc-sys-fs-binfmt_misc.automount", "proc-sys-fs-binfmt_misc.mount", "run-lock.mount", "sys-fs-fuse-connections.mount",
+    "sys-kernel-config.mount", "systemd-ask-password-console.path", "systemd-ask-password-wall.path", "systemd-binfmt.service",
+    "systemd-creds.socket", "systemd-hibernate-clear.service", "systemd-hostnamed.socket", "systemd-hwdb-update.service",
+    "systemd-journal-flush.service", "systemd-pstore.service", "systemd-random-seed.service", "systemd-rfkill.socket",
+    "systemd-sysext.socket", "systemd-tmpfiles-clean.timer", "systemd-udev-load-credentials.service",
     "systemd-update-utmp-runlevel.service", "systemd-update-utmp.service",
 )
 MASKED_GENERATORS = ("debug", "getty", "gpt-auto", "hibernate-resume", "rc-local", "run", "ssh", "system-update", "sysv", "tpm2")
@@ -82,6 +82,8 @@ SYSTEM_FILES: Mapping[str, str] = {
     "etc/systemd/system/ssh.service": (
         "[Unit]\nDescription=OpenBSD Secure Shell server\nAfter=systemd-udev-trigger.service\n\n"
         "[Service]\nType=notify\nExecStart=/usr/sbin/sshd -D\nExecReload=/bin/kill -HUP $MAINPID\nKillMode=process\nRestart=on-failure\n"
+        # A load generator that is started over SSH opens more sockets than the 1024 files of the default.
+        "LimitNOFILE=65536\n"
         "RuntimeDirectory=sshd\nRuntimeDirectoryMode=0755\n\n[Install]\nWantedBy=multi-user.target\n"
     ),
     # The devices that a guest has, in place of the hundreds of consoles and platform devices that it could have.

@@ -228,7 +228,8 @@ class Once:
         return not self.alive
 
     def kill(self, identity: ProcessIdentity) -> None:
-        self.killed.append(identity)
+        if self.alive:
+            self.killed.append(identity)
         self.alive = False
 
 
@@ -329,6 +330,14 @@ def test_removing_ends_it_and_leaves_nothing(tmp_path: Path) -> None:
     assert guest.remove()
     assert processes.killed == [ALIVE] and not guest.directory.exists()
     assert not guest.remove()
+
+
+def test_a_guest_whose_directory_is_lost_is_ended_all_the_same(tmp_path: Path) -> None:
+    processes = Once()
+    guest = guest_in(tmp_path, processes)
+    assert guest.have().state == "running" and not guest.directory.exists()
+    assert guest.stop(0.0)
+    assert processes.killed == [ALIVE]
 
 
 class Machine(Once):
