@@ -15,7 +15,7 @@ import fcntl
 import json
 import os
 from dataclasses import dataclass, field
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ansible_collections.datapath.lab.plugins.module_utils.errors import InvalidValueError, LabError
 
@@ -23,9 +23,8 @@ FILE_NAME = "measurements.jsonl"
 WITNESS_STATES = ("proved", "refuted", "missing")
 
 
-@dataclass(frozen=True)
-class Record:
-    """One recorded run; ``failed``: why there is no measurement, else None."""
+class Record(NamedTuple):
+    """One recorded run; ``failed``: why there is no measurement, else None. (A tuple, since there may be a hundred thousand.)"""
 
     run: str
     experiment: str
@@ -117,24 +116,31 @@ def broken_rules(counters: Mapping[str, Any], rules: Mapping[str, Any]) -> List[
     return sentences
 
 
-def unmeasured_rules(counters: Mapping[str, Any], rules: Mapping[str, Any]) -> Set[str]:
+def unmeasured_rules(counters: Mapping[str, Any], rules: Mapping[str, Any]) -> List[str]:
     """Return the counters that a rule asks for and that no end of this run has."""
-    names = {rule.partition("_")[2] for rule in rules}
-    return {name for name in names if all(counter_of(end, name) is None for end in counters.values())}
+    missing = []
+    for rule in rules:
+        name = rule.partition("_")[2]
+        for values in counters.values():
+            if counter_of(values, name) is not None:
+                break
+        else:
+            missing.append(name)
+    return missing
 
 
-def record_of(data: Any, place: str) -> Record:
+def record_of(data: Any) -> Record:
     """Check one decoded line.
 
     :param data: the decoded line.
-    :param place: where it stands, for the error's text.
-    :raises LabError: names the place and the key.
+    :raises LabError: says what is wrong with it, as the end of a sentence whose beginning is the line's place.
     """
     if not isinstance(data, dict):
-        raise LabError(f"{place} is not a dictionary; the file was changed by another hand: move it away and start again.")
+        raise LabError("is not a dictionary; the file was changed by another hand: move it away and start again.")
     for key, kind in _KINDS:
-        if not isinstance(data.get(key), kind) or data[key] is True or data[key] is False:
-            raise LabError(f"{place} has no usable {key!r}; the file was changed by another hand: move it away and start again.")
+        value = data.get(key)
+        if not isinstance(value, kind) or value is True or value is False:
+            raise LabError(f"has no usable {key!r}; the file was changed by another hand: move it away and start again.")
     witness = data.get("witness") or {"state": "missing", "evidence": "", "data": {}}
     return Record(
         run=data["run"],
@@ -173,15 +179,16 @@ def read_records(directory: str) -> Iterator[Record]:
         for number, line in enumerate(stream, 1):
             if not line.endswith(b"\n"):
                 return
-            place = f"Line {number} of {path}"
             try:
-                data = json.loads(line)
+                record = record_of(json.loads(line))
+                key = record.key
+                if key in seen:
+                    raise LabError(f"records attempt {record.attempt} at run {record.run} again; the file was changed by another hand.")
             except ValueError as error:
-                raise LabError(f"{place} is not JSON ({error}); move the file away and run the experiment again.") from error
-            record = record_of(data, place)
-            if record.key in seen:
-                raise LabError(f"{place} records attempt {record.attempt} at run {record.run} again; the file was changed by another hand.")
-            seen.add(record.key)
+                raise LabError(f"Line {number} of {path} is not JSON ({error}); move the file away and start again.") from error
+            except LabError as error:
+                raise LabError(f"Line {number} of {path} {error}") from error
+            seen.add(key)
             yield record
 
 

@@ -222,7 +222,7 @@ def test_rules_declared_beforehand_are_applied_to_each_end(counters: dict[str, A
 def test_what_no_end_measured_is_named() -> None:
     """So that a reader does not take it for fine."""
     counters = {"local": {"cpu": {"steal_fraction": 0.0}}, "remote": {}}
-    assert recording.unmeasured_rules(counters, RULES) == {"softnet_dropped", "affinity_changed"}
+    assert recording.unmeasured_rules(counters, RULES) == ["softnet_dropped", "affinity_changed"]
 
 
 @pytest.mark.parametrize(
