@@ -61,7 +61,7 @@ def ratio_plots(source: Source) -> list[Plot]:
     groups: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
     crowded = len({entry.get("workload") for entry in source.comparisons}) > 1 and len(source.points) > 1
     for entry in sorted(source.comparisons, key=lambda entry: not entry.get("headline")):
-        key = (str(entry.get("reference")), str(entry.get("arm")), str(entry.get("metric")))
+        key: tuple[str, ...] = (str(entry.get("reference")), str(entry.get("arm")), str(entry.get("metric")))
         groups.setdefault((*key, str(entry.get("workload"))) if crowded else key, []).append(entry)
     several = len({key[2:] for key in groups}) > 1
     names = _Names()
