@@ -37,7 +37,7 @@ class Metric:
         if not math.isfinite(self.value):
             raise InvalidValueError(f"A metric's value must be a finite number, not {self.value!r}; leave the metric out if it was not measured.")
 
-    def as_dict(self) -> "dict[str, Any]":
+    def as_dict(self) -> dict[str, Any]:
         """Return ``{value, unit, better}``."""
         return {"value": self.value, "unit": self.unit, "better": self.better}
 
@@ -57,11 +57,11 @@ class Measurement:
     started: str
     duration_s: float
     metrics: Mapping[str, Metric]
-    samples: "Mapping[str, Sequence[float]]" = field(default_factory=dict)
+    samples: Mapping[str, Sequence[float]] = field(default_factory=dict)
     counters: Mapping[str, Any] = field(default_factory=dict)
     invalid: Sequence[str] = ()
 
-    def as_dict(self) -> "dict[str, Any]":
+    def as_dict(self) -> dict[str, Any]:
         """Return the contract's JSON form."""
         return {
             "tool": self.tool,
@@ -75,7 +75,7 @@ class Measurement:
             "invalid": list(self.invalid),
         }
 
-    def as_result(self) -> "dict[str, Any]":
+    def as_result(self) -> dict[str, Any]:
         """Return a module's result: ``measurement``, and the same under ``ansible_facts.datapath_lab.<tool>``."""
         measurement = self.as_dict()
         return {"measurement": measurement, "ansible_facts": {"datapath_lab": {self.tool: measurement}}}
