@@ -45,26 +45,25 @@ Run = Callable[..., Completed]
 
 
 def runner_of(module: Any) -> Run:
-    """Wrap ``AnsibleModule.run_command`` as a :data:`Run`.
+    """Return what starts commands for an Ansible module.
+
+    Not ``AnsibleModule.run_command``: that writes all of stdin before it reads anything, so that a tool which complains line by line blocks
+    for ever, and it loses what a command prints in the moment in which it ends at a whole second (it waits in steps of one second and
+    then asks first whether the command has ended), as a measurement of exactly one second does.
 
     :param module: an ``AnsibleModule``.
     :returns: ``run(argv, stdin=None, environ=None) -> Completed``.
     """
 
     def run(argv: Sequence[str], stdin: Optional[str] = None, environ: Optional[dict[str, str]] = None) -> Completed:
-        extra = {"LC_ALL": "C", **(environ or {})}
+        given: dict[str, Any] = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
         try:
-            if stdin is None:
-                rc, out, err = module.run_command(list(argv), environ_update=extra, handle_exceptions=False)
-            else:
-                # run_command writes all of stdin before it reads anything, so that a tool which complains line by line blocks for ever.
-                done = subprocess.run(
-                    list(argv), input=stdin, env={**os.environ, **extra}, capture_output=True, check=False,
-                    encoding="utf-8", errors="surrogateescape",
-                )
-                rc, out, err = done.returncode, done.stdout, done.stderr
+            done = subprocess.run(
+                list(argv), env={**os.environ, "LC_ALL": "C", **(environ or {})}, capture_output=True, check=False,
+                encoding="utf-8", errors="surrogateescape", **given,
+            )  # fmt: skip
         except OSError as exception:
             raise CommandError(f"Could not start '{argv[0]}': {exception.strerror or exception}.") from exception
-        return Completed(tuple(argv), rc, out, err)
+        return Completed(tuple(argv), done.returncode, done.stdout, done.stderr)
 
     return run

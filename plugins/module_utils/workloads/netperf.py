@@ -141,7 +141,7 @@ def read(completed: Completed, params: Params) -> Reading:
     """Turn what netperf printed into metrics."""
     text = completed.stdout
     completed.require(f"run netperf {params['test']} to {params['host']}")
-    values = parse(text)
+    values = parse(text if text.strip() else completed.stderr)
     test = params["test"]
     metrics: dict[str, Metric] = {}
     not_measured: List[str] = []
