@@ -137,14 +137,10 @@ def main():
     try:
         target = checked_target(module.params["target"])
         if not 5 <= module.params["probes"] <= 500:
-            raise InvalidValueError(
-                f"{module.params['probes']} probes are outside 5 to 500: fewer could be noise, more would take too long."
-            )
+            raise InvalidValueError(f"{module.params['probes']} probes are outside 5 to 500: fewer could be noise, more would take too long.")
         paths = [Path.of(given) for given in module.params["paths"]]
-        witnesses = {
-            path.name: judge(path, observe(run, paths, path, target, module.params["probes"]), [other for other in paths if other != path])
-            for path in paths
-        }
+        seen = observe(run, paths, target, module.params["probes"])
+        witnesses = {path.name: judge(path, seen[path.name], [other for other in paths if other != path]) for path in paths}
         offloads = {path.name: {"features": features(run, path)} for path in paths if module.params["features"]}
     except LabError as error:
         module.fail_json(msg=str(error))

@@ -36,9 +36,7 @@ class Path:
         if kind not in KINDS:
             raise InvalidValueError(f"Path {name}: the kind {kind!r} is none of {', '.join(KINDS)}.")
         if kind == "veth" and len(given["through"]) < 2:
-            raise InvalidValueError(
-                f"Path {name}: a routed veth pair leads through its end on the node and an uplink; name both in 'through'."
-            )
+            raise InvalidValueError(f"Path {name}: a routed veth pair leads through its end on the node and an uplink; name both in 'through'.")
         if kind == "macvlan" and len(given["through"]) != 1:
             raise InvalidValueError(f"Path {name}: a macvlan leads through the one card below it; name it in 'through'.")
         if kind == "card" and given["through"]:
@@ -111,9 +109,7 @@ def judge(path: Path, seen: Observation, others: Sequence[Path]) -> Witness:
         return Witness("refuted", objection, data)
     first = seen.interfaces[(path.namespace, path.interface)]
     what = f"{first.kind or 'card'}{f', mode {first.mode}' if first.mode else ''}"
-    counted = ", ".join(
-        f"{place(*hop)} sent {seen.interfaces[hop].sent} and received {seen.interfaces[hop].received}" for hop in path.hops()
-    )
+    counted = ", ".join(f"{place(*hop)} sent {seen.interfaces[hop].sent} and received {seen.interfaces[hop].received}" for hop in path.hops())
     route = f"{path.interface}{f' via {seen.gateway}' if seen.gateway else ''}"
     return Witness("proved", f"The route leaves by {route} ({what}); for {seen.probes} probes {counted} packets, and no other arm's.", data)
 
@@ -158,7 +154,5 @@ def _data(path: Path, seen: Observation) -> Dict[str, Any]:
         "probes": seen.probes,
         "answers": seen.answers,
         "mode": next((found.mode for (namespace, name), found in seen.interfaces.items() if (namespace, name) == path.hops()[0]), None),
-        "packets": {
-            place(*key): {"sent": found.sent, "received": found.received} for key, found in sorted(seen.interfaces.items(), key=str)
-        },
+        "packets": {place(*key): {"sent": found.sent, "received": found.received} for key, found in sorted(seen.interfaces.items(), key=str)},
     }

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ansible_collections.datapath.lab.plugins.module_utils.command import Run
@@ -31,13 +32,10 @@ SUMMARY = re.compile(r"(\d+) packets transmitted, (\d+) (?:packets )?received")
 def counters_of(text: str) -> Counters:
     """Return packets sent and received by each interface.
 
-    [{"ifname":"data0","stats64":{"rx":{"bytes":238,"packets":3,...},"tx":{"bytes":824,"packets":10,...}}}]
+    [{"ifname":"data0",...,"stats64":{"rx":{"bytes":238,"packets":3,...},"tx":{"bytes":824,"packets":10,...}}}]
     """
     try:
-        return {
-            str(entry["ifname"]): (int(entry["stats64"]["tx"]["packets"]), int(entry["stats64"]["rx"]["packets"]))
-            for entry in objects_of(text)
-        }
+        return {str(entry["ifname"]): (int(entry["stats64"]["tx"]["packets"]), int(entry["stats64"]["rx"]["packets"])) for entry in objects_of(text)}
     except (KeyError, TypeError, ValueError) as error:
         raise ParseError("ip -j -s link", f"an interface has no packet counters ({error!r})", text) from error
 
@@ -87,36 +85,53 @@ def features(run: Run, path: Path) -> Dict[str, Dict[str, bool]]:
     return found
 
 
-def observe(run: Run, paths: Sequence[Path], path: Path, target: str, probes: int) -> Observation:
-    """Send probes over one path and count packets on the interfaces of all paths."""
-    namespaces: List[Optional[str]] = sorted({hop[0] for each in paths for hop in each.hops()}, key=str)
-    links = {namespace: _links(run, namespace) for namespace in namespaces}
-    if links[path.namespace] is None:
-        return Observation(None, None, {}, probes, 0)
-    route = run(["ip", *_where(path.namespace), "-j", "route", "get", target])
-    interface, gateway = route_of(route.stdout) if route.rc == 0 else (None, None)
-    before = {namespace: _counters(run, namespace) for namespace in namespaces if links[namespace] is not None}
-    # As fast as the answers come, and not longer than two seconds.
-    ping = ["ping", "-q", "-n", "-c", str(probes), "-i", "0.002", "-w", "2", target]
-    said = run(["nsenter", f"--net=/run/netns/{path.namespace}", "--", *ping] if path.namespace else ping)
+@dataclass(frozen=True)
+class Snapshot:
+    """The interfaces of a namespace, and the packets that each had sent and received, at one moment."""
+
+    links: Mapping[str, Link]
+    counters: Counters
+
+
+Places = Mapping[Optional[str], Optional[Snapshot]]
+
+
+def observe(run: Run, paths: Sequence[Path], target: str, probes: int) -> Dict[str, Observation]:
+    """Send probes over each path in turn, and count packets on the interfaces of all paths in between; by the path's name."""
+    hops = {hop for path in paths for hop in path.hops()}
+    namespaces: List[Optional[str]] = sorted({namespace for namespace, _name in hops}, key=str)
+    # What was counted after one path's probes is what was there before the next one's.
+    before: Places = {namespace: _snapshot(run, namespace) for namespace in namespaces}
+    found = {}
+    for path in paths:
+        if before[path.namespace] is None:
+            found[path.name] = Observation(None, None, {}, probes, 0)
+            continue
+        route = run(["ip", *_where(path.namespace), "-j", "route", "get", target])
+        interface, gateway = route_of(route.stdout) if route.rc == 0 else (None, None)
+        sent, answered = _ping(run, path.namespace, target, probes)
+        after: Places = {namespace: _snapshot(run, namespace) for namespace in namespaces}
+        interfaces = {hop: seen for hop in hops for seen in [_seen(hop, before, after)] if seen is not None}
+        found[path.name] = Observation(interface, gateway, interfaces, sent, answered)
+        before = after
+    return found
+
+
+def _ping(run: Run, namespace: Optional[str], target: str, probes: int) -> Tuple[int, int]:
+    """Return how many probes were sent and answered, as fast as the answers came and within two seconds."""
+    argv = ["ping", "-q", "-n", "-c", str(probes), "-i", "0.002", "-w", "2", target]
+    said = run(["nsenter", f"--net=/run/netns/{namespace}", "--", *argv] if namespace else argv)
     sent, answered = answers_of(said.stdout) if said.rc in (0, 1) else (probes, 0)
-    after = {namespace: _counters(run, namespace) for namespace in before}
-    hops = {hop for each in paths for hop in each.hops()}
-    interfaces = {hop: seen for hop in hops for seen in [_seen(hop, links, before, after)] if seen is not None}
-    return Observation(interface, gateway, interfaces, max(sent, probes), answered)
+    return max(sent, probes), answered
 
 
-def _seen(
-    hop: Tuple[Optional[str], str],
-    links: Mapping[Optional[str], Optional[Mapping[str, Link]]],
-    before: Mapping[Optional[str], Counters],
-    after: Mapping[Optional[str], Counters],
-) -> Optional[Seen]:
+def _seen(hop: Tuple[Optional[str], str], before: Places, after: Places) -> Optional[Seen]:
     namespace, name = hop
-    link = (links.get(namespace) or {}).get(name)
-    if link is None or name not in before[namespace] or name not in after[namespace]:
+    first, last = before[namespace], after[namespace]
+    if first is None or last is None or name not in first.counters or name not in last.counters:
         return None
-    (sent, received), (sent_before, received_before) = after[namespace][name], before[namespace][name]
+    link = last.links[name]
+    (sent, received), (sent_before, received_before) = last.counters[name], first.counters[name]
     return Seen(link.kind, link.mode, link.index, link.lower, sent - sent_before, received - received_before)
 
 
@@ -124,13 +139,10 @@ def _where(namespace: Optional[str]) -> List[str]:
     return ["-n", namespace] if namespace else []
 
 
-def _links(run: Run, namespace: Optional[str]) -> Optional[Mapping[str, Link]]:
-    """Return the interfaces of a namespace, or None when there is no such namespace."""
-    listing = run(["ip", *_where(namespace), "-j", "-d", "address", "show"])
+def _snapshot(run: Run, namespace: Optional[str]) -> Optional[Snapshot]:
+    """Return a namespace's interfaces and counters, or None when there is no such namespace."""
+    listing = run(["ip", *_where(namespace), "-j", "-d", "-s", "address", "show"])
     if namespace is not None and listing.rc != 0:
         return None
-    return links_of(listing.require("list the interfaces of the node").stdout)
-
-
-def _counters(run: Run, namespace: Optional[str]) -> Counters:
-    return counters_of(run(["ip", *_where(namespace), "-j", "-s", "link", "show"]).require("read the packet counters").stdout)
+    text = listing.require("list the interfaces of the node").stdout
+    return Snapshot(links_of(text), counters_of(text))

@@ -123,18 +123,23 @@ class Node:
 
 
 def test_probes_are_counted_in_the_right_namespaces():
-    found = observe(Node(), [BARE, MACVLAN], MACVLAN, "198.18.0.1", 20)
+    found = observe(Node(), [BARE, MACVLAN], "198.18.0.1", 20)["macvlan"]
     assert found.route_interface == "eth0"
     assert found.interfaces[("pod2", "eth0")] == Seen("macvlan", "bridge", 2, 2, 20, 20)
     assert judge(MACVLAN, found, []).state == "proved"
 
 
+def test_each_path_is_counted_from_where_the_one_before_it_ended():
+    found = observe(Node(), [BARE, MACVLAN], "198.18.0.1", 20)
+    assert [found[name].interfaces[(None, "data0")].sent for name in ("bare", "macvlan")] == [20, 20]
+
+
 def test_a_ping_that_cannot_start_is_no_answer():
-    assert observe(Node(ping_status=2), [BARE], BARE, "198.18.0.1", 20).answers == 0
+    assert observe(Node(ping_status=2), [BARE], "198.18.0.1", 20)["bare"].answers == 0
 
 
 def test_a_namespace_that_is_not_there_is_observed_as_nothing():
-    assert judge(VETH, observe(Node(), [VETH], VETH, "198.18.0.1", 20), []).state == "missing"
+    assert judge(VETH, observe(Node(), [VETH], "198.18.0.1", 20)["veth"], []).state == "missing"
 
 
 def test_offloads_are_told_for_each_interface_on_the_way():
