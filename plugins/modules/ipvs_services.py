@@ -179,6 +179,14 @@ options:
     type: str
     choices: [present, exact, absent]
     default: present
+  clear:
+    description:
+      - When O(state=exact) clears the whole table in one request and loads everything anew, instead of changing what differs.
+      - V(disjoint) does so only if no present service is declared, so that services which stay keep their connections and counters;
+        V(shorter) also where fewer lines are to be loaded then, which is for tables that carry no traffic.
+    type: str
+    choices: [disjoint, shorter]
+    default: disjoint
   thresholds:
     description:
       - Whether the destinations' connection thresholds are read, compared, and put back after a failure.
@@ -211,6 +219,7 @@ EXAMPLES = r"""
 - name: Make the table 16,000 services with one destination each, and nothing else
   datapath.lab.ipvs_services:
     state: exact
+    clear: shorter
     thresholds: false
     ipvsadm: /usr/local/sbin/ipvsadm-patched
     ranges:
@@ -326,6 +335,7 @@ def main() -> None:
             "services": {"type": "list", "elements": "dict", "default": [], "options": SERVICE},
             "ranges": {"type": "list", "elements": "dict", "default": [], "options": RANGE},
             "state": {"type": "str", "choices": ["present", "exact", "absent"], "default": "present"},
+            "clear": {"type": "str", "choices": ["disjoint", "shorter"], "default": "disjoint"},
             "thresholds": {"type": "bool", "default": True},
             "load_module": {"type": "bool", "default": False},
             "ipvsadm": {"type": "str", "default": "ipvsadm"},

@@ -184,7 +184,7 @@ def read(path: str) -> Optional[str]:
 def ensure(node: Node, params: Mapping[str, Any], check_mode: bool, with_diff: bool) -> Dict[str, Any]:
     """Bring the table to the declared state, or say what that would change.
 
-    :param params: ``services``, ``ranges``, ``state``, ``thresholds`` and ``load_module`` as the module ipvs_services documents them.
+    :param params: the options of the module ipvs_services, as it documents them.
     :param check_mode: whether to change nothing.
     :param with_diff: whether to add the diff, which costs time for a large table.
     :returns: the module's result but for its duration.
@@ -200,7 +200,7 @@ def ensure(node: Node, params: Mapping[str, Any], check_mode: bool, with_diff: b
     else:
         node.require_ipvs(params["load_module"])
         have = node.table(thresholds)
-    planned = plan(have, want, params["state"])
+    planned = plan(have, want, params["state"], params["clear"])
     if planned and not check_mode:
         change(node, have, planned, thresholds)
     services, destinations = counts(planned.predicted)

@@ -12,6 +12,7 @@ from typing import Dict, Iterator, List, Mapping, Tuple
 from ansible_collections.datapath.lab.plugins.module_utils.ipvs.model import Rule, Table, counts, lines
 
 STATES = ("present", "exact", "absent")
+CLEARING = ("disjoint", "shorter")
 # More lines than a person reads; beyond it a diff holds only what differs, and of that as many.
 MAX_DIFF_LINES = 200
 
@@ -42,19 +43,27 @@ class Plan:
         return bool(self.commands)
 
 
-def plan(have: Table, want: Table, state: str) -> Plan:
+def plan(have: Table, want: Table, state: str, clear: str = "disjoint") -> Plan:
     """Return the way from one table to the other.
 
     :param state: ``present`` adds and modifies what is declared and leaves the rest; ``exact`` also removes what is not declared;
         ``absent`` removes the declared services with all their destinations.
+    :param clear: when ``exact`` clears the whole table, which takes one request however large it is: ``disjoint`` only if no
+        service stays, ``shorter`` also if there are then fewer lines to load; services that stay lose their connections.
     """
     if state == "absent":
         return _removal(have, [designator for designator in want if designator in have])
     if state == "exact" and have and have.keys().isdisjoint(want):
-        gone = Tally(*counts(have))
-        # Nothing is kept: one request clears the table, however large it is.
-        return Plan(("-C", *lines(want)), dict(want), Tally(*counts(want)), Tally(), gone)
-    return _update(have, want, exact=state == "exact")
+        return _replacement(have, want)
+    update = _update(have, want, exact=state == "exact")
+    if state == "exact" and clear == "shorter" and len(update.commands) > 1 + sum(counts(want)):
+        return _replacement(have, want)
+    return update
+
+
+def _replacement(have: Table, want: Table) -> Plan:
+    """Return the plan that clears the table and loads all of the other one."""
+    return Plan(("-C", *lines(want)), dict(want), Tally(*counts(want)), Tally(), Tally(*counts(have)))
 
 
 def _removal(have: Mapping[str, Rule], gone: List[str]) -> Plan:

@@ -21,7 +21,7 @@ RUN = {"address": "10.0.0.1", "first_port": 30000, "services": 3, "destination_a
 
 
 def params(**changes: Any) -> Dict[str, Any]:
-    return {"services": [], "ranges": [RUN], "state": "exact", "thresholds": True, "load_module": False, **changes}
+    return {"services": [], "ranges": [RUN], "state": "exact", "clear": "disjoint", "thresholds": True, "load_module": False, **changes}
 
 
 def test_a_table_is_loaded_by_one_process_and_is_there(kernel: Any) -> None:
@@ -233,3 +233,13 @@ def test_a_mark_that_ipvsadm_prints_as_negative_is_the_declared_one(kernel: Any,
     node = apply.Node(run, proc=str(kernel.root), modules=str(tmp_path))
     service = {"fwmark": MAX_FWMARK, "scheduler": "rr"}
     assert apply.ensure(node, params(services=[service], ranges=[]), False, False)["changed"] is False
+
+
+def test_a_table_without_traffic_may_be_cleared_where_that_is_shorter(kernel: Any) -> None:
+    kernel.load("".join(f"-A -f {mark} -s rr\n" for mark in range(1, 9)))
+    kernel.loads.clear()
+    want = params(services=[{"fwmark": 1, "scheduler": "rr"}], ranges=[])
+    assert apply.ensure(kernel.node(), {**want, "clear": "disjoint"}, True, False)["lines"] == 7
+    assert apply.ensure(kernel.node(), {**want, "clear": "shorter"}, False, False)["lines"] == 2
+    assert kernel.loads == ["-C\n-A -f 1 -s rr\n"]
+    assert set(kernel.table) == {"-f 1"}

@@ -91,12 +91,12 @@ def run(have: Table, commands: Any) -> Dict[str, Any]:
     return {designator: Rule(settings, destinations) for designator, (settings, destinations) in table.items()}
 
 
-@given(have=tables, want=tables, state=st.sampled_from(["present", "exact", "absent"]))
-def test_a_plan_leads_to_what_it_predicts_and_there_is_nothing_left_to_do(have: Table, want: Table, state: str) -> None:
-    planned = plan(have, want, state)
+@given(have=tables, want=tables, state=st.sampled_from(["present", "exact", "absent"]), clear=st.sampled_from(["disjoint", "shorter"]))
+def test_a_plan_leads_to_what_it_predicts_and_there_is_nothing_left_to_do(have: Table, want: Table, state: str, clear: str) -> None:
+    planned = plan(have, want, state, clear)
     after = run(have, planned.commands)
     assert after == planned.predicted
-    assert not plan(after, want, state)
+    assert not plan(after, want, state, clear)
     if state == "exact":
         assert after == want
     if state == "absent":
@@ -133,3 +133,11 @@ def test_a_difference_is_never_longer_than_a_person_reads() -> None:
     shown = difference(have, {})["before"].splitlines()
     assert len(shown) == MAX_DIFF_LINES + 2
     assert shown[-1] == f"# {1000 - MAX_DIFF_LINES} more lines that differ"
+
+
+def test_a_table_in_use_is_never_cleared_because_that_is_shorter() -> None:
+    have = {f"-f {mark}": Rule("-s rr", {}) for mark in range(1, 9)}
+    want = {"-f 1": Rule("-s rr", {})}
+    assert "-C" not in plan(have, want, "exact").commands
+    assert plan(have, want, "exact", "shorter").commands == ("-C", "-A -f 1 -s rr")
+    assert not plan(want, want, "exact", "shorter")
