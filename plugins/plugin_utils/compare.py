@@ -19,7 +19,8 @@ ABSENT = "–"
 
 # Facts that differ each time somebody looks; as a difference between two runs they say nothing about the setting.
 VOLATILE = re.compile(
-    r"(^|[._])(uptime(_s)?|captured|recorded|created|now|boot_time|boot_id|loadavg|load_average|mem(ory)?_(free|available)(_\w+)?|free_(kb|bytes|mib)|steal\w*)$"
+    r"(^|[._])(uptime(_s)?|captured|recorded|created|now|boot_time|boot_id|loadavg|load_average"
+    r"|mem(ory)?_(free|available)(_\w+)?|free_(kb|kib|bytes|mib)|steal\w*)$"
 )
 # What names an element of a list, so that two lists are compared by element and not by place.
 _NAMES = ("name", "interface", "ifname", "device", "host", "id")

@@ -23,11 +23,18 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any, Iterable, Iterator, Mapping, Sequence
 
-import matplotlib
-from matplotlib.backends.backend_svg import FigureCanvasSVG
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
+from ansible_collections.datapath.lab.plugins.module_utils.errors import MissingCapabilityError
+
+# Only plots need it: the collection loads without.
+MISSING: ImportError | None = None
+try:
+    import matplotlib
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+except ImportError as error:
+    MISSING = error
 
 WIDE = 760
 NARROW = 330
@@ -250,6 +257,8 @@ def _marker(slot: int) -> str:
 
 @contextmanager
 def _figure(width: int, height: float) -> Iterator[Figure]:
+    if MISSING is not None:
+        raise MissingCapabilityError(f"The plots of a report need matplotlib on the controller ({MISSING}); 'make deps' installs it.")
     with matplotlib.rc_context(_SETTINGS):
         figure = Figure(figsize=(width / 72, height / 72), dpi=72, facecolor="none")
         figure.set_canvas(FigureCanvasSVG(figure))
@@ -589,7 +598,7 @@ def _curves(x_label: str, y_label: str, xs: Sequence[float], series: Sequence[Se
         most = max([*_ends(series), ceiling.value if ceiling else 0.0], default=1.0)
         axes.set_ylim(0, most * 1.08 or 1)
         spread = (max(xs) - min(xs)) or 1.0
-        axes.set_xlim(min(0, min(xs)) if min(xs) <= spread * 0.1 else min(xs) - spread * 0.03, max(xs) + spread * 0.03)
+        axes.set_xlim(min(0, *xs) if min(xs) <= spread * 0.1 else min(xs) - spread * 0.03, max(xs) + spread * 0.03)
         axes.locator_params(axis="x", nbins=10 if wide else 5)
         axes.locator_params(axis="y", nbins=6)
         axes.xaxis.set_major_formatter(lambda x, _position: f"{x:,.10g}")

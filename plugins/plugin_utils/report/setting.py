@@ -106,7 +106,7 @@ def plan_facts(source: Source) -> list[tuple[str, str]]:
 
 
 def _rule(rule: str, limit: Any) -> str:
-    kind, _, name = rule.partition("_")
+    kind, name = rule.partition("_")[::2]
     what = name.replace("_", " ")
     if kind == "max":
         return f"a {what} above {limit}"

@@ -7,9 +7,10 @@
 from __future__ import annotations
 
 import re
-import xml.etree.ElementTree as ElementTree
+from xml.etree import ElementTree
 
 import pytest
+from ansible_collections.datapath.lab.plugins.module_utils.errors import MissingCapabilityError
 from ansible_collections.datapath.lab.plugins.plugin_utils import plots
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -141,3 +142,9 @@ def test_the_palette_is_given_for_both_modes() -> None:
     assert "prefers-color-scheme: dark" in dark
     for role in plots.PALETTE:
         assert f"--{role}:" in light and f"--{role}:" in dark
+
+
+def test_without_matplotlib_one_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plots, "MISSING", ImportError("No module named 'matplotlib'"))
+    with pytest.raises(MissingCapabilityError, match=r"need matplotlib on the controller \(No module named 'matplotlib'\); 'make deps'"):
+        plots.values("v", "t", "s", ["a"], SERIES)

@@ -19,7 +19,7 @@ from ansible_collections.datapath.lab.plugins.plugin_utils.report.build import b
 from markdown_it import MarkdownIt
 
 Copier = Callable[[str], Path]
-Editor = Callable[[Path, "Callable[[dict[str, Any]], None]"], None]
+Editor = Callable[[Path, Callable[[dict[str, Any]], None]], None]
 
 EXPERIMENTS = ("ipvs_dump", "netns_datapath", "lb_scaling")
 SECTIONS = {

@@ -17,7 +17,7 @@ from ansible_collections.datapath.lab.plugins.module_utils.errors import LabErro
 from ansible_collections.datapath.lab.plugins.plugin_utils.report.results import CSV_COLUMNS, KEPT, digest_runs, read_results
 
 Copier = Callable[[str], Path]
-Editor = Callable[[Path, "Callable[[dict[str, Any]], None]"], None]
+Editor = Callable[[Path, Callable[[dict[str, Any]], None]], None]
 
 
 def test_the_csv_has_one_line_per_run_and_metric(results: Copier) -> None:
