@@ -41,8 +41,9 @@ attributes:
     support: full
 """
 
-    # A module that runs a workload: it puts load on the lab and returns a measurement.
-    WORKLOAD = r"""
+    # A module that runs a workload: it puts load on the lab and returns a measurement. Not named after the fragment "workload", since
+    # ansible takes the last word of a name for a fragment of its own before it takes it for a part of one.
+    MEASUREMENT = r"""
 attributes:
   check_mode:
     description: Can run in C(check_mode) and return changed status prediction without modifying target.

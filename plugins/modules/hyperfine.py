@@ -20,7 +20,7 @@ requirements:
   - hyperfine 1.13 or later on the node
   - GNU timeout on the node
 extends_documentation_fragment:
-  - datapath.lab.attributes.workload
+  - datapath.lab.attributes.measurement
 options:
   commands:
     description: The commands to compare.

@@ -20,7 +20,7 @@ description:
 requirements:
   - iperf3 3.9 or later on the node, and its server on the other one
 extends_documentation_fragment:
-  - datapath.lab.attributes.workload
+  - datapath.lab.attributes.measurement
   - datapath.lab.workload
 options:
   port:

@@ -20,7 +20,7 @@ description:
 requirements:
   - A kernel with kprobe events and histogram triggers, as Debian's, or strace 5.5 or later
 extends_documentation_fragment:
-  - datapath.lab.attributes.workload
+  - datapath.lab.attributes.measurement
 options:
   argv:
     description: The command and its arguments.

@@ -19,7 +19,7 @@ description:
 requirements:
   - netperf 2.7 on the node, and netserver on the other one
 extends_documentation_fragment:
-  - datapath.lab.attributes.workload
+  - datapath.lab.attributes.measurement
   - datapath.lab.workload
 options:
   test:

@@ -17,7 +17,7 @@ description:
 requirements:
   - ping, or fping 5.0 or later, on the node
 extends_documentation_fragment:
-  - datapath.lab.attributes.workload
+  - datapath.lab.attributes.measurement
   - datapath.lab.workload
 options:
   count:

@@ -19,7 +19,7 @@ description:
 requirements:
   - redis-benchmark 6.0 or later on the node, and a Redis server on the other one
 extends_documentation_fragment:
-  - datapath.lab.attributes.workload
+  - datapath.lab.attributes.measurement
   - datapath.lab.workload
 options:
   port:

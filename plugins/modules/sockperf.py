@@ -18,7 +18,7 @@ description:
 requirements:
   - sockperf 3.7 or later on the node, and its server on the other one
 extends_documentation_fragment:
-  - datapath.lab.attributes.workload
+  - datapath.lab.attributes.measurement
   - datapath.lab.workload
 options:
   port:

@@ -22,7 +22,7 @@ description:
 requirements:
   - wrk 4.1 on the node, and an HTTP server on the other one
 extends_documentation_fragment:
-  - datapath.lab.attributes.workload
+  - datapath.lab.attributes.measurement
   - datapath.lab.workload
 options:
   port:

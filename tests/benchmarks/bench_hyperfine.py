@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright (c) 2026 Datapath Lab contributors
 # GNU General Public License v3.0 or later (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -87,10 +86,12 @@ def _module(argv: list[str]) -> float:
         [*FIRST, sys.executable, "-m", "ansible_collections.datapath.lab.plugins.modules.hyperfine"],
         input=json.dumps({"ANSIBLE_MODULE_ARGS": options}),
         env={**os.environ, "PYTHONPATH": str(ROOT / ".collections")},
-        check=True,
         capture_output=True,
         text=True,
+        check=False,
     )
+    if done.returncode != 0:
+        raise SystemExit(f"The module failed: {done.stderr or done.stdout}")
     measurement = json.loads(done.stdout)["measurement"]
     if measurement["invalid"]:
         raise SystemExit(f"The constant command failed: {measurement['invalid'][0]}")
