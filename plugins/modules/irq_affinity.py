@@ -15,7 +15,6 @@ description:
   - Finds the interrupts of a device by its card and their names, tells which queue each serves, and places them by a policy.
   - An interrupt that the kernel manages itself, and an offline or missing CPU, are refused.
 extends_documentation_fragment:
-  - datapath.lab.attributes
   - datapath.lab.attributes.state
   - datapath.lab.tuning
 options:

@@ -14,7 +14,6 @@ author:
 description:
   - Stops the daemon that moves interrupts, or has it leave those of some devices alone, until the restore.
 extends_documentation_fragment:
-  - datapath.lab.attributes
   - datapath.lab.attributes.state
   - datapath.lab.tuning
 options:

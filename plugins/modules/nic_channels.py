@@ -15,7 +15,6 @@ description:
   - Sets how many queues a card uses, as C(ethtool -L) does.
   - Fewer channels are refused while the RSS table or a classification rule names a queue that would go.
 extends_documentation_fragment:
-  - datapath.lab.attributes
   - datapath.lab.attributes.state
   - datapath.lab.tuning
 options:

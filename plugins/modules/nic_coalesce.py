@@ -14,7 +14,6 @@ author:
 description:
   - Sets when a card interrupts, as C(ethtool -C) does, and how long the kernel itself gathers packets.
 extends_documentation_fragment:
-  - datapath.lab.attributes
   - datapath.lab.attributes.state
   - datapath.lab.tuning
 options:

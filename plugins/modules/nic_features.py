@@ -15,7 +15,6 @@ description:
   - Switches offloads on or off, as C(ethtool -K) does.
   - An offload that the driver keeps fixed is refused, unless it already is as wanted.
 extends_documentation_fragment:
-  - datapath.lab.attributes
   - datapath.lab.attributes.state
   - datapath.lab.tuning
 options:

@@ -16,7 +16,6 @@ description:
     CPUs and NUMA nodes, the state of RPS, RFS and XPS, and drops.
   - What a driver does not offer is null.
 extends_documentation_fragment:
-  - datapath.lab.attributes
   - datapath.lab.attributes.info
 options:
   interfaces:

@@ -14,7 +14,6 @@ author:
 description:
   - Sets the sizes of a card's rings, as C(ethtool -G) does.
 extends_documentation_fragment:
-  - datapath.lab.attributes
   - datapath.lab.attributes.state
   - datapath.lab.tuning
 options:

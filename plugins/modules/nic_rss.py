@@ -16,7 +16,6 @@ description:
   - Only the default removes the kernel's mark that the table is configured, so whether it was the default is recorded for the restore.
   - The kernel does not show that mark; a table in one of the two orders that drivers lay down is taken for the default.
 extends_documentation_fragment:
-  - datapath.lab.attributes
   - datapath.lab.attributes.state
   - datapath.lab.tuning
 options:

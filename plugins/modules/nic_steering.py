@@ -15,7 +15,6 @@ description:
   - Sets which CPUs do the protocol work of packets that a device has received, and from which queue a CPU sends.
   - Works on software devices too. All queues are set in one task, each setting by one write to a file.
 extends_documentation_fragment:
-  - datapath.lab.attributes
   - datapath.lab.attributes.state
   - datapath.lab.tuning
 options:

@@ -15,7 +15,6 @@ description:
   - Sets channels, rings, coalescing, offloads, RSS, interrupts, irqbalance, RPS, RFS and XPS, all of it or nothing.
   - However many queues a device has, it is one task, and each setting of a queue is one write to a file.
 extends_documentation_fragment:
-  - datapath.lab.attributes
   - datapath.lab.attributes.state
   - datapath.lab.tuning
 options:

@@ -16,7 +16,6 @@ description:
     steering that is set was in force. A load must run meanwhile.
   - Each claim is C(proved), C(refuted) or C(missing) (too few packets, or nothing that could tell).
 extends_documentation_fragment:
-  - datapath.lab.attributes
   - datapath.lab.attributes.info
 options:
   interface:

@@ -16,7 +16,6 @@ description:
   - A restore finds a device again by bus address, MAC address or name, whatever its index is now, also after a reboot or after a tuning that was killed.
     It reads every knob again and takes the journal away only when all are as they were.
 extends_documentation_fragment:
-  - datapath.lab.attributes
   - datapath.lab.attributes.state
   - datapath.lab.tuning.journal
 options:
