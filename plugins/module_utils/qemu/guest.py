@@ -22,6 +22,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 from ansible_collections.datapath.lab.plugins.module_utils.command import Run
 from ansible_collections.datapath.lab.plugins.module_utils.errors import InvalidValueError, LabError
 from ansible_collections.datapath.lab.plugins.module_utils.qemu import network, seed
+from ansible_collections.datapath.lab.plugins.module_utils.qemu.image import UP_MARKER
 from ansible_collections.datapath.lab.plugins.module_utils.qemu.keys import Keys
 from ansible_collections.datapath.lab.plugins.module_utils.qemu.process import Processes, ProcessIdentity
 from ansible_collections.datapath.lab.plugins.module_utils.qemu.spec import MANAGEMENT_NETWORK, Nic, Node, management_mac
@@ -202,8 +203,11 @@ def console_tail(text: str, lines: int = CONSOLE_LINES) -> List[str]:
     return [line.rstrip() for line in clean.splitlines() if line.strip()][-lines:]
 
 
-def banner_on(port: int, limit_s: float = 2.0) -> bool:
-    """Return whether an SSH server answers on a port of 127.0.0.1: QEMU accepts connections long before the guest does."""
+def banner_on(port: int, limit_s: float = 15.0) -> bool:
+    """Return whether an SSH server answers on a port of 127.0.0.1: QEMU accepts connections long before the guest does.
+
+    The limit is a long one: an emulated guest on a loaded machine takes seconds to answer, and each client that gives up costs it more.
+    """
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=limit_s) as connection:
             connection.settimeout(limit_s)
@@ -356,7 +360,8 @@ class Guest:
         self._write_record(replace(record, process=identity))
 
     def _wait(self, want: Want, power_on: float, limit_s: float, measured: bool) -> Optional[float]:
-        while not banner_on(want.node.port):
+        # The console is asked first, since that costs the guest nothing; the banner then proves the way to it.
+        while not (UP_MARKER in self.console() and banner_on(want.node.port)):
             have = self.have()
             if not have.running:
                 raise LabError(self._failure("its QEMU process ended"))

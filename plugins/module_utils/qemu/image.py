@@ -34,6 +34,8 @@ KERNEL_PACKAGES = {"cloud": "linux-image-cloud-amd64", "generic": "linux-image-a
 # What the kernel needs before it can read its root disk.
 EARLY_MODULES = ("virtio_pci", "virtio_blk", "crc32c_generic", "ext4")
 PROBE_MARKER = "datapath-lab-probe: guest is up"
+# What a node writes to its console when its SSH server listens.
+UP_MARKER = "datapath-lab: node is up"
 # Measured: 450 MiB of tree, 560 MiB of disk image, and the packages while they are unpacked.
 NEEDED_MIB = 2048
 
@@ -74,6 +76,8 @@ SYSTEM_FILES: Mapping[str, str] = {
     "etc/ssh/sshd_config.d/datapath-lab.conf": (
         "PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\n"
         "UseDNS no\nPrintMotd no\nMaxSessions 64\nMaxStartups 64\n"
+        # Every client comes from one address, and one that gave up on a slow guest shall not lock out the rest.
+        "PerSourcePenalties no\n"
     ),
     # The journal of a disposable node is read while it runs; memory spares the emulated disk.
     "etc/systemd/journald.conf.d/datapath-lab.conf": "[Journal]\nStorage=volatile\nRuntimeMaxUse=32M\nAudit=no\n",
@@ -81,7 +85,8 @@ SYSTEM_FILES: Mapping[str, str] = {
     # Debian's unit, but after the cards are named, and without the check of its own configuration.
     "etc/systemd/system/ssh.service": (
         "[Unit]\nDescription=OpenBSD Secure Shell server\nAfter=systemd-udev-trigger.service\n\n"
-        "[Service]\nType=notify\nExecStart=/usr/sbin/sshd -D\nExecReload=/bin/kill -HUP $MAINPID\nKillMode=process\nRestart=on-failure\n"
+        "[Service]\nType=notify\nExecStart=/usr/sbin/sshd -D\n"
+        f"ExecStartPost=/bin/sh -c 'echo {UP_MARKER} >/dev/console'\nExecReload=/bin/kill -HUP $MAINPID\nKillMode=process\nRestart=on-failure\n"
         # A load generator that is started over SSH opens more sockets than the 1024 files of the default.
         "LimitNOFILE=65536\n"
         "RuntimeDirectory=sshd\nRuntimeDirectoryMode=0755\n\n[Install]\nWantedBy=multi-user.target\n"

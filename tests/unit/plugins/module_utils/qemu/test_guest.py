@@ -20,6 +20,7 @@ from ansible_collections.datapath.lab.plugins.module_utils.command import Comple
 from ansible_collections.datapath.lab.plugins.module_utils.errors import InvalidValueError, LabError
 from ansible_collections.datapath.lab.plugins.module_utils.qemu import guest as guests
 from ansible_collections.datapath.lab.plugins.module_utils.qemu import inspect, seed, spec
+from ansible_collections.datapath.lab.plugins.module_utils.qemu.image import UP_MARKER
 from ansible_collections.datapath.lab.plugins.module_utils.qemu.process import ProcessIdentity
 
 from .test_cpio import unpack
@@ -261,7 +262,7 @@ def started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., An
 
 
 def test_a_guest_that_comes_up_is_recorded(started: Callable[..., Any]) -> None:
-    seconds, guest, want = started("booting\n", banner=True)
+    seconds, guest, want = started(f"booting\n{UP_MARKER}\r\n", banner=True)
     have = guest.have()
     assert seconds is not None and have.record is not None
     assert (have.record.boot_seconds, have.record.process, have.record.port) == (seconds, ALIVE, want.node.port)
@@ -276,6 +277,11 @@ def test_a_guest_that_comes_up_is_recorded(started: Callable[..., Any]) -> None:
 def test_a_guest_that_does_not_come_up_shows_its_consoles_end(started: Callable[..., Any]) -> None:
     with pytest.raises(LabError, match=r"Node 'lb1' did not come up: no SSH server.* within 0 s.*\n(.*\n)*the last words$"):
         started("".join(f"{number}\n" for number in range(99)) + "the last words\n")
+
+
+def test_a_guest_that_says_it_is_up_but_cannot_be_reached_is_not(started: Callable[..., Any]) -> None:
+    with pytest.raises(LabError, match="no SSH server answered"):
+        started(f"{UP_MARKER}\n", banner=False)
 
 
 def test_a_panic_is_not_waited_for(started: Callable[..., Any]) -> None:
