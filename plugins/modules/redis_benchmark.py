@@ -48,7 +48,7 @@ options:
     description: Requests that a connection sends before it waits for the answers.
     type: int
     default: 1
-  key_space:
+  distinct:
     description: Number of different keys; one key if not given.
     type: int
   threads:

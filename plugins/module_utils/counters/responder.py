@@ -107,7 +107,7 @@ def serve(listener: socket.socket, commands: Sequence[str], shared: Sharing) -> 
             try:
                 client.sendall(json.dumps(capture(commands=commands, shared=shared)).encode())
             except OSError as error:
-                print(f"a client went away: {error}", file=sys.stderr, flush=True)
+                sys.stderr.write(f"a client went away: {error}\n")
 
 
 def listen(address: str, port: int) -> socket.socket:

@@ -81,7 +81,9 @@ def perform(tool: Tool, params: Params, node: Node, check_mode: bool) -> dict[st
         )
     reading = tool.read(completed, params)
     measurement = _measurement(tool, reading, argv, version, started, duration, ends)
-    result = {"changed": False, **measurement.as_result(), "raw": raw, "not_measured": list(reading.not_measured)}
+    # What is no text is kept in the file; JSON has no way to carry it.
+    shown = raw.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    result = {"changed": False, **measurement.as_result(), "raw": shown, "not_measured": list(reading.not_measured)}
     if reading.warnings:
         result["warnings"] = list(reading.warnings)
     if written:

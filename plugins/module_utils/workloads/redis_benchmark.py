@@ -26,7 +26,7 @@ OPTIONS = (
     Option("requests", flag="-n", default=100000, least=1, most=10**10),
     Option("clients", flag="-c", default=50, least=1, most=100000),
     Option("pipeline", flag="-P", default=1, least=1, most=100000),
-    Option("key_space", flag="-r", least=1, most=10**12),
+    Option("distinct", flag="-r", least=1, most=10**12),
     Option("threads", flag="--threads", least=1, most=500),
 )
 # Requests per second that the slowest lab is expected to make; only the limit on the run time depends on it.
