@@ -20,6 +20,8 @@ from ansible_collections.datapath.lab.plugins.plugin_utils.report.render import 
 from ansible_collections.datapath.lab.plugins.plugin_utils.report.results import Digest, digest_runs, read_results
 from ansible_collections.datapath.lab.plugins.plugin_utils.report.view import View, build_view
 
+# What a terminal shows of what is not resolved; the report shows all.
+LEFT_OPEN_SHOWN = 6
 FORMATS = ("html", "md", "csv")
 
 
@@ -77,8 +79,12 @@ def answer_lines(view: View) -> list[str]:
     lines = [view.rig_sentence] if view.rig_sentence else [f"{view.headline}."] if view.headline else []
     lines += [answer.text for answer in view.answers]
     lines += view.sentences
-    lines += view.unresolved
-    lines += view.invalid
+    if view.no_answer_note:
+        lines.append(view.no_answer_note)
+    left = [*view.unresolved, *view.invalid]
+    lines += left[:LEFT_OPEN_SHOWN]
+    if len(left) > LEFT_OPEN_SHOWN:
+        lines.append(f"{len(left) - LEFT_OPEN_SHOWN} more comparisons are not resolved or invalid; the report lists them.")
     return lines
 
 

@@ -63,6 +63,8 @@ def ratio_plots(source: Source) -> list[Plot]:
     for entry in sorted(source.comparisons, key=lambda entry: not entry.get("headline")):
         key: tuple[str, ...] = (str(entry.get("reference")), str(entry.get("arm")), str(entry.get("metric")))
         groups.setdefault((*key, str(entry.get("workload"))) if crowded else key, []).append(entry)
+    # Where every comparison is invalid there is nothing to draw; the tables and the answer name them.
+    groups = {key: entries for key, entries in groups.items() if any(entry.get("verdict") != "invalid" for entry in entries)}
     several = len({key[2:] for key in groups}) > 1
     names = _Names()
     drawn: list[Plot] = []
@@ -242,9 +244,7 @@ def percentile_plots(source: Source) -> list[Plot]:
     return drawn
 
 
-def _percentile_plot(
-    source: Source, workload: str, family: str, members: Sequence[tuple[float, str]], point: str, names: _Names
-) -> list[Plot]:
+def _percentile_plot(source: Source, workload: str, family: str, members: Sequence[tuple[float, str]], point: str, names: _Names) -> list[Plot]:
     found = [source.cell_of.get((point, workload, arm, metric)) for arm in source.shown_arms for _percent, metric in members]
     cells = [cell for cell in found if cell]
     if not cells:

@@ -44,9 +44,7 @@ def comparison_tables(source: Source) -> list[Table]:
             Cell(f"[{figures.number(low)}, {figures.number(high)}]") if low is not None or high is not None else Cell("–", "muted"),
             str(entry.get("blocks", "")), verdict_cell(str(entry.get("verdict"))), str(entry.get("witness", "missing")),
         )  # fmt: skip
-    return (
-        [table.without_constants("Workload", "Metric", "Compared", "Witness").capped(ROWS_PER_TABLE, "analysis.json")] if table.rows else []
-    )
+    return [table.without_constants("Workload", "Metric", "Compared", "Witness").capped(ROWS_PER_TABLE, "analysis.json")] if table.rows else []
 
 
 _REPLICATED = {"yes": "better", "no": "worse", "not resolved": "inconclusive"}
@@ -96,6 +94,7 @@ def _published_values(source: Source) -> list[Table]:
     table = Table(
         "Published absolute values beside ours. The machines differ: only ratios can replicate.",
         [Column("Point"), Column("Workload"), Column("Metric"), Column("Arm"), Column("Published", True), Column("Ours", True)],
+        heads=3,
     )
     # An arm that several others were compared with was published once.
     listed: list[list[Cell | str | None]] = []
@@ -104,11 +103,12 @@ def _published_values(source: Source) -> list[Table]:
             if not isinstance(value, dict):
                 continue
             half = finite(value.get("ci_half_width_relative"))
-            published = f"{figures.number(finite(value.get('value')), 5)} {value.get('unit', '')}" + (
-                f" ±{half * 100:.3g} %" if half else ""
-            )
+            stated = finite(value.get("value"))
+            shown = "–" if stated is None else f"{stated:,.6g}".replace(",", "\u202f")
+            published = f"{shown} {value.get('unit', '')}" + (f" ±{half * 100:.3g} %" if half else "")
             cell = source.cell_of.get((entry.get("point"), entry.get("workload"), arm, entry.get("metric")))
-            ours: Cell | str | None = None
+            ran = any((entry.get("point"), entry.get("workload"), arm, other) in source.cell_of for other in source.metrics_of(str(entry.get("workload"))))
+            ours: Cell | str | None = None if ran else Cell("no valid run", "muted")
             if cell and finite(cell.get("mean")) is not None:
                 scale = figures.scale_of(str(cell.get("unit", "")), [cell.get("mean")])
                 ours = f"{figures.mean_and_deviation(float(cell['mean']), finite(cell.get('sd')), scale)} {scale.unit}"
@@ -193,10 +193,7 @@ def cpu(source: Source) -> list[Table]:
             for arm in source.shown_arms:
                 found = [source.cell_of.get((point, workload, arm, metric)) for metric in metrics]
                 if any(found) or any((point, workload, arm, metric) in source.cell_of for metric in source.primary.get(workload, [])):
-                    texts = [
-                        _mean(cell, scales[metric, point], with_unit=len(units[metric]) > 1) if cell else None
-                        for metric, cell in zip(metrics, found)
-                    ]
+                    texts = [_mean(cell, scales[metric, point], with_unit=len(units[metric]) > 1) if cell else None for metric, cell in zip(metrics, found)]
                     table.add(point, arm, *texts)
         tables.append(table.without_constants("Point").capped(ROWS_PER_TABLE, "analysis.json"))
     return tables

@@ -13,6 +13,7 @@ from __future__ import annotations
 import csv
 import datetime
 import json
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,8 @@ from ansible_collections.datapath.lab.plugins.module_utils.errors import Invalid
 
 # What is kept of a list that may be as long as the measurements; the report says how many there were.
 KEPT = 200
+
+_NUMBER = re.compile(r"\d+(\.\d+)?(e-?\d+)?")
 
 CSV_COLUMNS = (
     "run", "experiment", "block", "repeat", "order", "attempt", "point", "workload", "arm", "host", "recorded", "witness",
@@ -86,6 +89,8 @@ class Digest:
     troubles: list[Trouble] = field(default_factory=list)
     troubled: int = 0
     failed: int = 0
+    # By the reason without its figures: how often, and the first as it was told.
+    reasons: dict[str, list[Any]] = field(default_factory=dict)
     first: str = ""
     last: str = ""
     busy_s: float = 0.0
@@ -116,18 +121,14 @@ def read_results(path: str | Path) -> Results:
         raise InvalidValueError(f"There is no results directory {str(path)!r}: name one such as results/ipvs_dump/latest.")
     analysis = _read_document(directory / "analysis.json")
     if analysis is None:
-        raise LabError(
-            f"{directory} holds no analysis.json: let datapath.lab.experiment_analyse make it from the measurements, then report again."
-        )
+        raise LabError(f"{directory} holds no analysis.json: let datapath.lab.experiment_analyse make it from the measurements, then report again.")
     absent = []
     plan = _read_document(directory / "plan.json")
     if plan is None:
         absent.append("The plan (plan.json) is missing: neither the schedule, its seed nor the arms' descriptions can be shown.")
     environment = _read_document(directory / "environment.json")
     if environment is None:
-        absent.append(
-            "The environment (environment.json) is missing: nothing can be said about kernels, processors, network cards and tuning."
-        )
+        absent.append("The environment (environment.json) is missing: nothing can be said about kernels, processors, network cards and tuning.")
     if not (directory / "measurements.jsonl").is_file():
         absent.append("The measurements (measurements.jsonl) are missing: single runs, witnesses and the CSV file cannot be shown.")
     return Results(directory, plan or {}, analysis, environment or {}, tuple(absent))
@@ -143,9 +144,7 @@ def _read_document(path: Path) -> dict[str, Any] | None:
     try:
         document = json.loads(text)
     except ValueError as error:
-        raise LabError(
-            f"{path} is not JSON ({error}): it was cut off or changed; take it from a backup or run the experiment again."
-        ) from error
+        raise LabError(f"{path} is not JSON ({error}): it was cut off or changed; take it from a backup or run the experiment again.") from error
     if not isinstance(document, dict):
         raise LabError(f"{path} holds a {type(document).__name__} where an object belongs.")
     return document
@@ -246,10 +245,15 @@ def _count(digest: Digest, run: Mapping[str, Any], reasons: tuple[str, ...]) -> 
         digest.valid += 1
         return
     digest.troubled += 1
+    for reason in reasons:
+        kind = _NUMBER.sub("#", reason)
+        told = digest.reasons.get(kind)
+        if told is not None:
+            told[0] += 1
+        elif len(digest.reasons) < KEPT:
+            digest.reasons[kind] = [1, reason]
     if len(digest.troubles) < KEPT:
-        digest.troubles.append(
-            Trouble(run["run"], str(run.get("block", "")), str(run.get("attempt", "")), str(run.get("point", "")), workload, arm, reasons)
-        )
+        digest.troubles.append(Trouble(run["run"], str(run.get("block", "")), str(run.get("attempt", "")), str(run.get("point", "")), workload, arm, reasons))
 
 
 def _csv_rows(run: Mapping[str, Any], reasons: tuple[str, ...]) -> list[tuple[Any, ...]]:

@@ -17,9 +17,7 @@ from ansible_collections.datapath.lab.plugins.plugin_utils.report.source import 
 from ansible_collections.datapath.lab.plugins.plugin_utils.report.tables import Cell, Column, Table
 
 # What a reader asks first; the rest stands in its group.
-MAIN_FACTS = re.compile(
-    r"^(os|kernel\.(release|command_line)|cpu\.(model|count|hypervisor|frequency\.governor)|memory\.total_kib|nics\.[^.]+\.driver)$"
-)
+MAIN_FACTS = re.compile(r"^(os|kernel\.(release|command_line)|cpu\.(model|count|hypervisor|frequency\.governor)|memory\.total_kib|nics\.[^.]+\.driver)$")
 
 
 def environment(source: Source) -> tuple[list[Table], list[Table]]:
@@ -183,7 +181,4 @@ def _not_measured(source: Source) -> list[str]:
                     if arm in ran and arm not in have:
                         lacking.setdefault((workload, metric, arm), []).append(point)
     several = len(source.points) > 1
-    return [
-        f"{workload} {metric} of {arm}" + (f" at {', '.join(points)}" if several else "")
-        for (workload, metric, arm), points in lacking.items()
-    ]
+    return [f"{workload} {metric} of {arm}" + (f" at {', '.join(points)}" if several else "") for (workload, metric, arm), points in lacking.items()]

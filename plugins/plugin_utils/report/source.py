@@ -38,12 +38,8 @@ class Source:
         self._of_metric: dict[tuple[str, str], list[dict[str, Any]]] = {}
         for cell in self.cells:
             self._of_metric.setdefault((str(cell.get("workload")), str(cell.get("metric"))), []).append(cell)
-        self.points = ordered(
-            [str(p.get("name")) for p in plan.get("points") or ()], (c.get("point") for c in [*self.comparisons, *self.cells])
-        )
-        self.workloads = ordered(
-            [str(w.get("name")) for w in plan.get("workloads") or ()], (c.get("workload") for c in [*self.comparisons, *self.cells])
-        )
+        self.points = ordered([str(p.get("name")) for p in plan.get("points") or ()], (c.get("point") for c in [*self.comparisons, *self.cells]))
+        self.workloads = ordered([str(w.get("name")) for w in plan.get("workloads") or ()], (c.get("workload") for c in [*self.comparisons, *self.cells]))
         planned_arms = [str(a.get("name")) for a in plan.get("arms") or ()]
         self.arms = ordered(planned_arms, (c.get("arm") for c in self.cells))
         self.shown_arms = [arm for arm in self.arms if not arm.endswith(CONTROL_SUFFIX)]

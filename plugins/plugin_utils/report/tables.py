@@ -70,11 +70,7 @@ class Table:
         """Return the table without those of the columns that say the same in each row; the caption says it once."""
         if len(self.rows) < 2:
             return self
-        constant = [
-            place
-            for place, column in enumerate(self.columns)
-            if column.title in titles and len({row[place].text for row in self.rows}) == 1
-        ]
+        constant = [place for place, column in enumerate(self.columns) if column.title in titles and len({row[place].text for row in self.rows}) == 1]
         if not constant:
             return self
         said = ", ".join(self.rows[0][place].text for place in constant if self.rows[0][place].text)

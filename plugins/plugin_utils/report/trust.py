@@ -13,18 +13,17 @@ from ansible_collections.datapath.lab.plugins.plugin_utils.report.tables import 
 
 def witnesses(source: Source) -> Table:
     """Return how often each arm was proved in force, and by what."""
-    table = Table(
-        "How each arm was proved to be in force.", [Column("Arm"), Column("Point"), Column("Proved", True), Column("Evidence")], heads=2
-    )
+    table = Table("How each arm was proved to be in force.", [Column("Arm"), Column("Point"), Column("Proved", True), Column("Evidence")], heads=2)
     found = source.digest.witnesses
     for arm in ordered(source.arms, (arm for arm, _point in found)):
         here = {point: found[arm, point] for point in ordered(source.points, (p for a, p in found if a == arm)) if (arm, point) in found}
-        told = {_evidence(seen) for seen in here.values()}
-        if len(here) > 1 and len(told) == 1:
-            proved = sum(seen.states["proved"] for seen in here.values())
-            total = sum(sum(seen.states.values()) for seen in here.values())
-            table.add(arm, "all points", _proved(proved, total), _evidence_cell(told.pop()))
-            continue
+        if len(here) > 1 and len({_main_evidence(seen) for seen in here.values()}) == 1:
+            everywhere = ArmEvidence()
+            for seen in here.values():
+                everywhere.states.update(seen.states)
+                everywhere.evidence.update(seen.evidence)
+                everywhere.more += seen.more
+            here = {"all points": everywhere}
         for point, seen in here.items():
             table.add(arm, point, _proved(seen.states["proved"], sum(seen.states.values())), _evidence_cell(_evidence(seen)))
     return table.without_constants("Point").capped(ROWS_PER_TABLE, "measurements.jsonl")
@@ -34,12 +33,15 @@ def _proved(proved: int, total: int) -> Cell:
     return Cell(f"{proved} of {total}", "" if proved == total else "worse")
 
 
+def _main_evidence(seen: ArmEvidence) -> str:
+    return next((text for text, _number in seen.evidence.most_common() if text), "")
+
+
 def _evidence(seen: ArmEvidence) -> str:
-    examples = [text for text in seen.evidence if text]
-    text = "; ".join(examples[:2])
-    if len(examples) > 2:
-        text += f"; and {len(examples) - 2}{' or more' if seen.more else ''} other wordings"
-    return text
+    """Return the commonest evidence, and how many others there are."""
+    others = sum(bool(text) for text in seen.evidence) - 1
+    said = _main_evidence(seen)
+    return f"{said.rstrip('.')}; and {count(others, 'other wording')}{' or more' if seen.more else ''}" if others > 0 else said
 
 
 def _evidence_cell(text: str) -> Cell:
@@ -99,7 +101,14 @@ def troubles_sentence(source: Source) -> str:
     if not digest.troubled:
         return f"All {digest.lines} runs were valid. {repeated}"
     why = f"{digest.troubled} of {digest.lines} runs are not used, {digest.failed} of them because they failed."
-    return f"{why} {repeated} No value was dropped for being far off."
+    return f"{why} {main_reasons(source)} {repeated} No value was dropped for being far off."
+
+
+def main_reasons(source: Source) -> str:
+    """Say why runs are not used most often."""
+    ranked = sorted(source.digest.reasons.values(), key=lambda told: -told[0])
+    said = "; ".join(f"{told[1].rstrip('.')} ({count(told[0], 'run')})" for told in ranked[:2])
+    return f"Most often: {said}." if len(ranked) > 1 else f"The reason: {said}."
 
 
 _STATE_KINDS = {

@@ -21,8 +21,7 @@ from ansible_collections.datapath.lab.plugins.plugin_utils.report.tables import 
 LABELS = {
     "emulated": (
         "emulated",
-        "The nodes' processors were emulated in software. Absolute figures say nothing about hardware; "
-        "ratios of the same work in one run are usable.",
+        "The nodes' processors were emulated in software. Absolute figures say nothing about hardware; ratios of the same work in one run are usable.",
     ),
     "kvm": (
         "kvm",
@@ -56,6 +55,7 @@ class View:
     headline: str
     rig_sentence: str
     rig_note: str
+    no_answer_note: str
     answers: list[Answer]
     sentences: list[str]
     further_sentences: list[str]
@@ -137,6 +137,7 @@ def build_view(results: Results, digest: Digest) -> View:
         headline=_headline(source, rig_sentence, bool(answers or sentences)),
         rig_sentence=rig_sentence,
         rig_note=_rig_note(source),
+        no_answer_note="" if answers or sentences or not digest.troubled else trust.main_reasons(source),
         answers=answers,
         sentences=sentences,
         further_sentences=further_sentences,
@@ -149,9 +150,7 @@ def build_view(results: Results, digest: Digest) -> View:
         value_plots=value_plots,
         curve_plots=curve_plots,
         percentile_plots=percentile_plots,
-        plots_note=""
-        if drawn < drawings.PLOTS_AT_MOST
-        else "Some plots were left out; the tables below and measurements.csv hold all figures.",
+        plots_note="" if drawn < drawings.PLOTS_AT_MOST else "Some plots were left out; the tables below and measurements.csv hold all figures.",
         comparisons=outcomes.comparison_tables(source),
         published=published,
         published_sentence=published_sentence,
@@ -239,6 +238,8 @@ def _headline(source: Source, rig: str, answered: bool) -> str:
     verdicts = verdicts or [str(entry.get("verdict")) for entry in source.comparisons]
     if not verdicts:
         return "No answer: nothing was compared"
+    if source.digest.lines and not source.digest.valid:
+        return f"No answer: none of the {source.digest.lines} runs may be used"
     if all(verdict == "invalid" for verdict in verdicts):
         return "No answer: every comparison is invalid"
     return "No answer: the measurements do not resolve the question"

@@ -15,6 +15,7 @@ from typing import Any, Callable
 
 import pytest
 from ansible_collections.datapath.lab.plugins.module_utils.errors import LabError
+from ansible_collections.datapath.lab.plugins.plugin_utils.analysis import analyse_directory
 from ansible_collections.datapath.lab.plugins.plugin_utils.report.build import build_report
 from markdown_it import MarkdownIt
 
@@ -203,6 +204,30 @@ def test_an_unusable_rig_is_the_headline(results: Copier, edit: Editor) -> None:
     assert "The rig is unusable" in page.sections["answer"]
     assert "the rig is unusable" in page.sections["control"]
     assert "**The rig is unusable" in (directory / "report.md").read_text(encoding="utf-8")
+
+
+def test_where_no_run_may_be_used_the_reason_stands_first(results: Copier) -> None:
+    directory = results("netns_datapath")
+    path = directory / "measurements.jsonl"
+    path.write_text(path.read_text(encoding="utf-8").replace('"foreign_cpu_fraction":0.01', '"foreign_cpu_fraction":0.7'), encoding="utf-8")
+    analysis = analyse_directory(str(directory), "2026-11-20T06:00:00Z")
+    (directory / "analysis.json").write_text(json.dumps(analysis), encoding="utf-8")
+    report = build_report(directory)
+    lines = len(path.read_text(encoding="utf-8").splitlines())
+    assert report.answer[0] == f"No answer: none of the {lines} runs may be used."
+    assert report.answer[1].startswith("The reason: foreign_cpu_fraction at lb1 was 0.7, above the declared limit of 0.05 (")
+    assert report.answer[-1].endswith("more comparisons are not resolved or invalid; the report lists them.") and len(report.answer) == 9
+    page = Page((directory / "report.html").read_text(encoding="utf-8"))
+    assert report.answer[1] in words(page.sections["answer"])
+    assert "there is no ratio to draw" in page.sections["ratios"] and not page.all("svg")
+    assert "no valid run" in page.sections["published"]
+
+
+def test_evidence_is_told_once_where_it_is_the_same_at_all_points(reported: Copier) -> None:
+    netns = words(Page((reported("netns_datapath") / "report.html").read_text(encoding="utf-8")).sections["witnesses"])
+    assert netns.count("leaves by mv0") == 1 and "macvlan 30 of 30 the route to 198.18.0.2 leaves by mv0" in netns
+    ipvs = words(Page((reported("ipvs_dump") / "report.html").read_text(encoding="utf-8")).sections["witnesses"])
+    assert "100×100 6 of 6 101 netlink requests, command 8" in ipvs and "16000×1 6 of 6 16001 netlink requests" in ipvs
 
 
 def test_what_was_not_measured_is_said_so(reported: Copier) -> None:
