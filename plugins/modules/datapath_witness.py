@@ -18,7 +18,6 @@ description:
     path's own interface did; V(refuted) when something speaks against it; V(missing) when an interface of it is not there.
   - Counters are those of the whole interface; run it before the load of a step, not during it.
 extends_documentation_fragment:
-  - datapath.lab.attributes
   - datapath.lab.attributes.info
 options:
   target:

@@ -14,7 +14,6 @@ author:
 description:
   - Makes or removes routes through a gateway, all in one task; nothing is written to the node's network configuration.
 extends_documentation_fragment:
-  - datapath.lab.attributes
   - datapath.lab.attributes.state
 options:
   routes:

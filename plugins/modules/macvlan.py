@@ -15,7 +15,6 @@ description:
   - Makes macvlan interfaces on a node's cards, with mode, addresses and routes, all in one task; makes the namespaces that they lie in.
   - The node itself cannot reach its own macvlan interfaces through the card below them; test from another node or another macvlan.
 extends_documentation_fragment:
-  - datapath.lab.attributes
   - datapath.lab.attributes.state
   - datapath.lab.attachment
 options:

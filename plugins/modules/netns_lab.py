@@ -19,7 +19,6 @@ description:
     whatever reason, the kernel takes everything of that node back.
   - Run it on the machine that is to hold the nodes, as root. The connection plugin P(datapath.lab.netns#connection) enters them.
 extends_documentation_fragment:
-  - datapath.lab.attributes
   - datapath.lab.attributes.state
 options:
   name:

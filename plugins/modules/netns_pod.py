@@ -18,7 +18,6 @@ description:
     and comes back when the pair is removed.
   - Other nodes need a route to the addresses behind the pair; see M(datapath.lab.ip_routes).
 extends_documentation_fragment:
-  - datapath.lab.attributes
   - datapath.lab.attributes.state
   - datapath.lab.attachment
 options:

@@ -16,7 +16,6 @@ description:
     configuration would not tell whether this node may use what its kernel was built with.
   - A feature that the kernel has as a module is loaded by its trial.
 extends_documentation_fragment:
-  - datapath.lab.attributes
   - datapath.lab.attributes.info
 options:
   names:
