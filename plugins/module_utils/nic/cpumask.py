@@ -61,7 +61,7 @@ def parse_mask(text: str) -> int:
             mask = mask << 32 | int(group, 16)
     else:
         raise InvalidValueError(
-            f"CPU mask {text!r} is not hexadecimal: allowed are hex digits, in comma-separated groups of 32 bits when it is longer, such as 'fe' or 'ff,ffffffff'."
+            f"CPU mask {text!r} is not hexadecimal: allowed are hex digits, longer ones in groups of 32 bits, such as 'fe' or 'ff,ffffffff'."
         )
     if mask >> MAX_CPUS:
         raise InvalidValueError(f"CPU mask {text!r} names CPU {mask.bit_length() - 1}: allowed are CPUs 0 to {MAX_CPUS - 1}.")

@@ -147,14 +147,16 @@ class _Engine:
 
     # Files
 
-    def path(self, device: Optional[Device], knob: str) -> Tuple[str, str]:
-        """Return the file of a knob, and its name in a message."""
-        first, _, rest = knob.partition("/")
-        if first == "sysctl":
-            return "/proc/sys/" + rest.replace(".", "/"), rest
-        if first == "irq_default":
+    def system_path(self, knob: str) -> Tuple[str, str]:
+        """Return the file of a knob of the node, and its name in a message."""
+        if knob == "irq_default":
             return "/proc/irq/default_smp_affinity", "default_smp_affinity"
-        assert device is not None
+        name = knob.partition("/")[2]
+        return "/proc/sys/" + name.replace(".", "/"), name
+
+    def device_path(self, device: Device, knob: str) -> Tuple[str, str]:
+        """Return the file of a knob of a device, and its name in a message."""
+        first, _, rest = knob.partition("/")
         if first == "attributes":
             return f"/sys/class/net/{device.name}/{rest}", rest
         if first == "irq":
@@ -163,7 +165,7 @@ class _Engine:
         return f"/sys/class/net/{device.name}/queues/{first}/{rest}", f"{rest} of {first}"
 
     def write(self, device: Optional[Device], change: Change) -> None:
-        path, words = self.path(device, change.knob)
+        path, words = self.device_path(device, change.knob) if device else self.system_path(change.knob)
         text = str(change.want)
         if kind(change.knob) in ("irq", "irq_default", "rps_cpus", "xps_cpus", "xps_rxqs") or change.knob.endswith("bitmap"):
             text = cpumask.format_mask(cpumask.parse_mask(text))

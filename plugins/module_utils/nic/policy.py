@@ -365,8 +365,9 @@ class _Resolver:
             else:
                 mask = self.usable & ~self.interrupted(queue) & self.topology.housekeeping
                 if not mask:
+                    taken = cpumask.format_list(self.interrupted(queue))
                     raise InvalidValueError(
-                        f"{self.device.name}: rps cannot be 'all_but_irq' on rx-{queue}: its interrupt takes CPU {cpumask.format_list(self.interrupted(queue))} "
+                        f"{self.device.name}: rps cannot be 'all_but_irq' on rx-{queue}: its interrupt takes CPU {taken} "
                         f"and the usable CPUs are {cpumask.format_list(self.usable)}, so none is left; allowed are policies that leave one, or rps 'off'."
                     )
             self.values[f"rx-{queue}/rps_cpus"] = mask_value(mask)
