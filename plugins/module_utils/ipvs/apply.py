@@ -145,7 +145,7 @@ def first_refused(commands: Sequence[str], now: Mapping[str, Rule], predicted: M
 def _refusal(commands: Sequence[str], refused: Optional[int], done: Completed) -> str:
     """Return the sentence that says which line was refused and why."""
     said = done.stderr.strip().splitlines()
-    reason = said[0] if said else f"it ended with status {done.rc} and gave no reason"
+    reason = said[0].rstrip(" .") if said else f"it ended with status {done.rc} and gave no reason"
     if refused is None:
         return f"The IPVS table is not the declared one after 'ipvsadm -R': somebody else changes it at the same time ({reason})."
     return f"'ipvsadm -R' refused line {refused + 1} of {len(commands)}, '{commands[refused]}': {reason}."
