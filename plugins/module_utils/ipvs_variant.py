@@ -209,16 +209,17 @@ class Ipvs:
                 "remove them first (ipvsadm -C), or set flush: true to have them removed."
             )
 
-    def switch(self, want: str, flush: bool = False, dry: bool = False) -> Tuple[Status, Status]:
+    def switch(self, want: str, flush: bool = False, dry: bool = False, reload: bool = False) -> Tuple[Status, Status]:
         """Put a variant in force and prove it.
 
         :param want: name of the variant.
         :param flush: remove all services of all namespaces if ip_vs must be unloaded.
         :param dry: only find out what would be done.
+        :param reload: unload and load a variant that is in force already, too.
         :returns: the status before and after; with ``dry`` the second one is a prediction.
         """
         before = self.status()
-        if before.variant == want:
+        if before.variant == want and not reload:
             return before, before
         self.check(want, before, flush)
         after = Status(self._release, want, before.known[want], before.known)

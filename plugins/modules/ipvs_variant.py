@@ -38,6 +38,12 @@ options:
       - Nothing is removed when the wanted build is in force already.
     type: bool
     default: false
+  reload:
+    description:
+      - Unload and load a build that is in force already, too, which is then a change.
+      - The kernel keeps removed destinations for two minutes and looks through them at each one that is added; a fresh ip_vs has none.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -91,7 +97,11 @@ from ansible_collections.datapath.lab.plugins.module_utils.ipvs_variant import I
 def main():
     """Run the module."""
     module = AnsibleModule(
-        argument_spec={"variant": {"type": "str"}, "flush": {"type": "bool", "default": False}},
+        argument_spec={
+            "variant": {"type": "str"},
+            "flush": {"type": "bool", "default": False},
+            "reload": {"type": "bool", "default": False},
+        },
         supports_check_mode=True,
     )
     ipvs = Ipvs(runner_of(module), os.uname().release)
@@ -100,12 +110,12 @@ def main():
         if want is None:
             before = after = ipvs.status()
         else:
-            before, after = ipvs.switch(want, module.params["flush"], module.check_mode)
+            before, after = ipvs.switch(want, module.params["flush"], module.check_mode, module.params["reload"])
     except LabError as error:
         module.fail_json(msg=str(error))
     result = {**after.as_dict(), "build_id": after.loaded or "none", "previous": before.variant}
     diff = {"before": f"ip_vs {before.variant}\n", "after": f"ip_vs {after.variant}\n"}
-    module.exit_json(changed=before.variant != after.variant, diff=diff, **result)
+    module.exit_json(changed=before.variant != after.variant or (module.params["reload"] and want is not None), diff=diff, **result)
 
 
 if __name__ == "__main__":

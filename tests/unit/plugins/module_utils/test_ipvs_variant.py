@@ -173,6 +173,14 @@ def test_nothing_is_done_when_the_variant_is_in_force(node: Node) -> None:
     assert node.programs() == []
 
 
+def test_a_reload_makes_the_same_variant_fresh(node: Node) -> None:
+    node.force(PATCHED_ID)
+    before, after = node.ipvs().switch("patched", reload=True)
+    assert before == after
+    programs = node.programs()
+    assert programs.index("rmmod") < programs.index("insmod")
+
+
 def test_dry_run_predicts_and_does_nothing(node: Node) -> None:
     node.force(STOCK_ID)
     before, after = node.ipvs().switch("patched", dry=True)

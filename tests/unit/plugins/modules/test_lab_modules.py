@@ -275,6 +275,12 @@ def test_a_stopped_guest_is_removed_and_only_when_not_checked(call: Call, tmp_pa
     assert call(qemu_guest, **options)["changed"] is False
 
 
+def test_what_the_machine_refuses_is_one_sentence(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    result = call(lab_image, cache_dir=str(tmp_path / "file"))
+    assert result["failed"] is True and result["msg"].startswith("Could not make the guests' image: ") and str(tmp_path) in result["msg"]
+
+
 def test_an_empty_lab_is_told_as_such(call: Call, tmp_path: Path) -> None:
     result = call(lab_info, name=f"none-{os.getpid()}", state_dir=str(tmp_path), cache_dir=str(tmp_path))
     assert (result["guests"], result["accelerator"], result["rootfs"], result["namespace"], result["cache_users"]) == (
