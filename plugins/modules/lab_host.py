@@ -60,14 +60,15 @@ distribution:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.datapath.lab.plugins.module_utils.command import runner_of
-from ansible_collections.datapath.lab.plugins.module_utils.errors import LabError, MissingCapabilityError
+from ansible_collections.datapath.lab.plugins.module_utils.errors import MissingCapabilityError
 from ansible_collections.datapath.lab.plugins.module_utils.qemu import host as hosts
+from ansible_collections.datapath.lab.plugins.module_utils.qemu.telling import told
 
 
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec={"complete": {"type": "bool", "default": False}}, supports_check_mode=True)
-    try:
+    with told(module, "look at this machine"):
         host = hosts.look(runner_of(module))
         plan = hosts.plan(host)
         hosts.check_kernel()
@@ -76,8 +77,6 @@ def main() -> None:
                 f"The packages {', '.join(plan.packages)} were installed, but what the lab needs of them is still missing or too old; "
                 "look at what apt said."
             )
-    except LabError as error:
-        module.fail_json(msg=str(error))
     module.exit_json(changed=False, distribution=f"{host.distribution} {host.version}", **plan.as_dict())
 
 

@@ -104,8 +104,8 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.facts.system.distribution import Distribution
 from ansible_collections.datapath.lab.plugins.module_utils.command import runner_of
-from ansible_collections.datapath.lab.plugins.module_utils.errors import LabError
 from ansible_collections.datapath.lab.plugins.module_utils.qemu import image, mirror, spec
+from ansible_collections.datapath.lab.plugins.module_utils.qemu.telling import told
 
 
 def build(module: AnsibleModule, builder: image.Builder) -> None:
@@ -135,7 +135,7 @@ def main() -> None:
     )
     given = module.params
     cache = Path(given["cache_dir"])
-    try:
+    with told(module, "make the guests' image"):
         recipe = image.recipe_of(given["suite"], given["packages"], given["disk_gib"])
         builder = image.Builder(runner_of(module), cache, recipe)
         made = builder.image
@@ -148,8 +148,6 @@ def main() -> None:
                 if given["refresh"] or not made.finished:
                     build(module, builder)
         result = made.as_result() if made.finished else {"key": made.key, "rootfs": str(made.rootfs), "disk": str(made.disk)}
-    except LabError as error:
-        module.fail_json(msg=str(error))
     diff = {"before": "no image\n" if changed else f"image {made.key}\n", "after": f"image {made.key}\n"}
     module.exit_json(changed=changed, diff=diff, **result)
 

@@ -78,10 +78,10 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.datapath.lab.plugins.module_utils.command import runner_of
-from ansible_collections.datapath.lab.plugins.module_utils.errors import LabError
 from ansible_collections.datapath.lab.plugins.module_utils.qemu import inspect
 from ansible_collections.datapath.lab.plugins.module_utils.qemu.network import Network
 from ansible_collections.datapath.lab.plugins.module_utils.qemu.process import Processes
+from ansible_collections.datapath.lab.plugins.module_utils.qemu.telling import told
 
 
 def main() -> None:
@@ -96,11 +96,9 @@ def main() -> None:
     )
     name, cache = module.params["name"], module.params["cache_dir"]
     network = Network(runner_of(module), name)
-    try:
+    with told(module, "look at the lab"):
         guests = inspect.guests(runner_of(module), name, Path(module.params["state_dir"]), Processes())
         extra = {"cache_users": inspect.users_of(Path(cache), Processes())} if cache else {}
-    except LabError as error:
-        module.fail_json(msg=str(error))
     module.exit_json(
         changed=False,
         guests=guests,

@@ -56,9 +56,9 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.datapath.lab.plugins.module_utils.command import runner_of
-from ansible_collections.datapath.lab.plugins.module_utils.errors import LabError
 from ansible_collections.datapath.lab.plugins.module_utils.qemu.keys import Keys
 from ansible_collections.datapath.lab.plugins.module_utils.qemu.spec import lab_of
+from ansible_collections.datapath.lab.plugins.module_utils.qemu.telling import told
 
 
 def main() -> None:
@@ -73,7 +73,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     given = module.params
-    try:
+    with told(module, "make the lab's keys"):
         nodes = lab_of(given["name"], given["port_base"], given["nodes"])
         keys = Keys(runner_of(module), given["name"], Path(given["state_dir"]))
         missing = keys.missing(nodes)
@@ -84,8 +84,6 @@ def main() -> None:
         after = keys.known_hosts_text(nodes)
         if after != before and not module.check_mode:
             keys.write_known_hosts(after)
-    except LabError as error:
-        module.fail_json(msg=str(error))
     diff = {"before": before, "after": after, "before_header": str(keys.known_hosts), "after_header": str(keys.known_hosts)}
     module.exit_json(changed=bool(missing) or after != before, made=[str(key) for key in missing], diff=diff)
 

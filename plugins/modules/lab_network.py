@@ -48,8 +48,8 @@ namespace:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.datapath.lab.plugins.module_utils.command import runner_of
-from ansible_collections.datapath.lab.plugins.module_utils.errors import LabError
 from ansible_collections.datapath.lab.plugins.module_utils.qemu.network import Network, bridge_of
+from ansible_collections.datapath.lab.plugins.module_utils.qemu.telling import told
 
 
 def main() -> None:
@@ -64,7 +64,7 @@ def main() -> None:
     )
     given = module.params
     network = Network(runner_of(module), given["name"])
-    try:
+    with told(module, "make the lab's data network"):
         there, have = network.exists(), network.bridges()
         if given["state"] == "present":
             want = sorted({*have, *(bridge_of(each) for each in given["networks"])})
@@ -75,8 +75,6 @@ def main() -> None:
             want, changed = [], there
             if changed and not module.check_mode:
                 network.remove()
-    except LabError as error:
-        module.fail_json(msg=str(error))
     diff = {
         "before": {"namespace": there, "bridges": sorted(have)},
         "after": {"namespace": given["state"] == "present", "bridges": want},

@@ -83,9 +83,9 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.datapath.lab.plugins.module_utils.command import runner_of
-from ansible_collections.datapath.lab.plugins.module_utils.errors import LabError
 from ansible_collections.datapath.lab.plugins.module_utils.qemu import image, spec
 from ansible_collections.datapath.lab.plugins.module_utils.qemu.guest import Guest
+from ansible_collections.datapath.lab.plugins.module_utils.qemu.telling import told
 
 # Measured: what a node writes to its overlay in an experiment stays below this.
 NODE_MIB = 512
@@ -106,7 +106,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     given = module.params
-    try:
+    with told(module, "check the lab"):
         spec.check_groups(given["groups"], given["extra_groups"])
         nodes = spec.lab_of(given["name"], given["port_base"], given["nodes"])
         state = Path(given["state_dir"])
@@ -115,8 +115,6 @@ def main() -> None:
                 guest = Guest(runner_of(module), given["name"], node.name, state)
                 guest.check_port(node, guest.have())
         spec.check_space("the nodes' disks", str(state), image.free_bytes(state), NODE_MIB)
-    except LabError as error:
-        module.fail_json(msg=str(error))
     module.exit_json(
         changed=False,
         nodes={node.name: node.as_dict() for node in nodes},

@@ -82,9 +82,9 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.datapath.lab.plugins.module_utils.command import runner_of
-from ansible_collections.datapath.lab.plugins.module_utils.errors import LabError
 from ansible_collections.datapath.lab.plugins.module_utils.qemu import accelerator as probing
 from ansible_collections.datapath.lab.plugins.module_utils.qemu.guest import QEMU
+from ansible_collections.datapath.lab.plugins.module_utils.qemu.telling import told
 
 
 def main() -> None:
@@ -101,7 +101,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     given = module.params
-    try:
+    with told(module, "find out the accelerator"):
         version = probing.parse_qemu_version(runner_of(module)([QEMU, "--version"]).require("ask QEMU for its version").stdout)
         if given["accelerator"] != "auto":
             verdict = probing.Verdict(given["accelerator"], "set by lab_accelerator", None)
@@ -112,8 +112,6 @@ def main() -> None:
             if not module.check_mode:
                 probing.record(path, verdict)
         probing.require_qemu(version, verdict.accelerator)
-    except LabError as error:
-        module.fail_json(msg=str(error))
     module.exit_json(changed=False, qemu_version=".".join(str(part) for part in version), **verdict.as_dict())
 
 

@@ -109,9 +109,10 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.datapath.lab.plugins.module_utils.command import runner_of
-from ansible_collections.datapath.lab.plugins.module_utils.errors import InvalidValueError, LabError
+from ansible_collections.datapath.lab.plugins.module_utils.errors import InvalidValueError
 from ansible_collections.datapath.lab.plugins.module_utils.qemu import guest as guests
 from ansible_collections.datapath.lab.plugins.module_utils.qemu import keys, network, seed, spec
+from ansible_collections.datapath.lab.plugins.module_utils.qemu.telling import told
 
 QMP_MISSING = None
 try:
@@ -189,12 +190,10 @@ def main() -> None:
     if QMP_MISSING:
         module.fail_json(msg=missing_required_lib("qemu.qmp"), exception=QMP_MISSING)
     guest = guests.Guest(runner_of(module), module.params["lab"], module.params["name"], Path(module.params["state_dir"]))
-    try:
+    with told(module, "bring the guest into the wanted state"):
         before = guests.describe(guest.have())
         steps = start(module, guest) if module.params["state"] == "started" else end(module, guest)
         have = guest.have()
-    except LabError as error:
-        module.fail_json(msg=str(error))
     after = {**guests.describe(have), "state": {"started": "running"}.get(module.params["state"], module.params["state"])}
     extra = {"boot_seconds": have.record.boot_seconds, "pid": have.process.pid} if have.process and have.record else {}
     module.exit_json(changed=bool(steps), steps=steps, diff={"before": before, "after": after}, **extra)
