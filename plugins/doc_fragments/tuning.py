@@ -10,6 +10,7 @@ from __future__ import annotations
 class ModuleDocFragment:
     """The journal, and what every tuning does."""
 
+    # A module that works on the journal alone.
     JOURNAL = r"""
 options:
   journal_directory:
@@ -22,17 +23,16 @@ requirements:
   - ethtool on the node, for channels, rings, coalescing, offloads and RSS
 """
 
-    DOCUMENTATION = (
-        JOURNAL.rstrip()
-        + r"""
-notes:
-  - The original value of every knob of the device is on the node's disk before the first write; M(datapath.lab.tuning_journal) puts it back.
-    A second tuning on top keeps the first originals.
-  - A setting that the kernel or the driver refuses fails the task with one sentence, and everything that was set before it is rolled back.
-"""
-    ).replace(
-        "requirements:",
-        """  lenient:
+    # A module that tunes.
+    DOCUMENTATION = r"""
+options:
+  journal_directory:
+    description:
+      - Directory on the node that holds the tuning journal, which is what a restore works from.
+      - A network namespace keeps a journal of its own there, since namespaces that are nodes share one file system.
+    type: path
+    default: /var/lib/datapath-lab/tuning
+  lenient:
     description: Leave out, with a note, what the device does not have, instead of failing.
     type: bool
     default: false
@@ -43,5 +43,10 @@ notes:
       - V(0) arms no timer.
     type: int
     default: 0
-requirements:""",
-    )
+notes:
+  - The original value of every knob of the device is on the node's disk before the first write; M(datapath.lab.tuning_journal) puts it back.
+    A second tuning on top keeps the first originals.
+  - A setting that the kernel or the driver refuses fails the task with one sentence, and everything that was set before it is rolled back.
+requirements:
+  - ethtool on the node, for channels, rings, coalescing, offloads and RSS
+"""

@@ -35,16 +35,17 @@ def main(arguments: Optional[Sequence[str]] = None, host: Optional[Host] = None)
     store = Store(host or Host(subprocess_runner()), options.directory, options.journal)
     try:
         if options.operation == "status":
-            print(json.dumps(tuning.status(store), indent=1, sort_keys=True))
+            said = json.dumps(tuning.status(store), indent=1, sort_keys=True)
         elif options.operation == "restore":
-            print(f"{len(tuning.restore(store).changes)} settings put back.")
+            said = f"{len(tuning.restore(store).changes)} settings put back."
         elif options.operation == "apply":
-            print(_at_boot(store, options.policy))
+            said = _at_boot(store, options.policy)
         else:
-            _deadman(store, options.token, options.wait)
+            said = _deadman(store, options.token, options.wait)
     except LabError as error:
-        print(error, file=sys.stderr)
+        sys.stderr.write(f"{error}\n")
         return 1
+    sys.stdout.write(f"{said}\n")
     return 0
 
 
@@ -60,14 +61,16 @@ def _at_boot(store: Store, policy_path: str) -> str:
     return f"{len(result.changes)} settings changed."
 
 
-def _deadman(store: Store, token: str, wait_s: float) -> None:
+def _deadman(store: Store, token: str, wait_s: float) -> str:
     time.sleep(wait_s)
     journal = store.load()
     if journal is None or not journal.deadman or journal.deadman["token"] != token:
-        return
+        return "Nothing to do: the tuning was confirmed, or put back."
     try:
         restored = tuning.restore(store, patience_s=_PATIENCE_S)
     except LabError as error:
         resident.leave_words(store, f"could not restore ({error})")
         raise
-    resident.leave_words(store, f"put {len(restored.changes)} settings back, since nobody confirmed the tuning")
+    words = f"put {len(restored.changes)} settings back, since nobody confirmed the tuning"
+    resident.leave_words(store, words)
+    return words

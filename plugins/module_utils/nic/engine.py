@@ -49,12 +49,12 @@ _WITNESSED = ("ntuple",)
 
 def kind(knob: str) -> str:
     """Return the place of a knob in :data:`ORDER`."""
-    first, _, rest = knob.partition("/")
+    first, _sep, rest = knob.partition("/")
     return rest if first.startswith(("rx-", "tx-")) else first
 
 
 def _position(knob: str) -> Tuple[int, int]:
-    first, _, index = knob.partition("/")[0].partition("-")
+    first, _sep, index = knob.partition("/")[0].partition("-")
     return ORDER.index(kind(knob)), int(index) if first in ("rx", "tx") and index.isdigit() else 0
 
 
@@ -156,7 +156,7 @@ class _Engine:
 
     def device_path(self, device: Device, knob: str) -> Tuple[str, str]:
         """Return the file of a knob of a device, and its name in a message."""
-        first, _, rest = knob.partition("/")
+        first, _sep, rest = knob.partition("/")
         if first == "attributes":
             return f"/sys/class/net/{device.name}/{rest}", rest
         if first == "irq":

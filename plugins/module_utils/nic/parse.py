@@ -87,7 +87,7 @@ def channels(text: str) -> Channels:
     parts: Dict[str, Dict[str, int]] = {}
     part: Optional[Dict[str, int]] = None
     for line in text.splitlines():
-        label, _, value = (word.strip() for word in line.partition(":"))
+        label, _sep, value = (word.strip() for word in line.partition(":"))
         if label in ("Pre-set maximums", "Current hardware settings"):
             part = parts.setdefault(label, {})
         elif part is not None and label.lower() in ("rx", "tx", "other", "combined"):
@@ -270,14 +270,14 @@ def rss(text: str) -> Optional[Rss]:
         elif line.startswith(("RSS hash key", "RSS hash function", "RSS input transformation")):
             section = line.split(":")[0]
         elif section == "table" and re.match(r"\s*\d+:", line):
-            start, _, row = line.partition(":")
+            start, _sep, row = line.partition(":")
             if int(start) != len(table):
                 raise ParseError("ethtool -x", f"the table goes on at entry {start.strip()}, expected {len(table)}", text)
             table.extend(int(queue) for queue in row.split())
         elif section == "RSS hash key" and re.fullmatch(r"[0-9a-f]{2}(:[0-9a-f]{2})+", line.strip()):
             key = line.strip()
         elif section == "RSS hash function" and ":" in line:
-            name, _, state = (word.strip() for word in line.partition(":"))
+            name, _sep, state = (word.strip() for word in line.partition(":"))
             functions.append(name)
             if state == "on":
                 function = name
@@ -315,7 +315,7 @@ def hash_fields(text: str) -> str:
     L4 bytes 0 & 1 [TCP/UDP src port]
     L4 bytes 2 & 3 [TCP/UDP dst port]
     """
-    head, _, body = text.partition("flows use these fields for computing Hash flow key:")
+    head, _sep, body = text.partition("flows use these fields for computing Hash flow key:")
     if not body and "All matching flows discarded" in text:
         return "r"
     if not body and not head.endswith("key:"):
@@ -365,7 +365,7 @@ def statistics(text: str) -> Dict[str, int]:
         raise ParseError("ethtool -S", "expected 'NIC statistics:'", text)
     found = {}
     for line in text.splitlines()[1:]:
-        name, _, value = (word.strip() for word in line.rpartition(":"))
+        name, _sep, value = (word.strip() for word in line.rpartition(":"))
         if re.fullmatch(r"-?\d+", value):
             found[name] = int(value)
     return found
@@ -380,7 +380,7 @@ def softirqs(text: str, kind: str) -> Dict[int, int]:
     lines = text.splitlines()
     cpus = _header(lines, "/proc/softirqs", text)
     for line in lines[1:]:
-        label, _, rest = line.partition(":")
+        label, _sep, rest = line.partition(":")
         if label.strip() == kind:
             counts = rest.split()
             if len(counts) != len(cpus) or not all(count.isdigit() for count in counts):
@@ -400,7 +400,7 @@ def interrupts(text: str) -> Dict[int, Dict[int, int]]:
     cpus = _header(lines, "/proc/interrupts", text)
     found = {}
     for line in lines[1:]:
-        label, _, rest = line.partition(":")
+        label, _sep, rest = line.partition(":")
         if label.strip().isdigit():
             counts = rest.split()[: len(cpus)]
             if len(counts) != len(cpus) or not all(count.isdigit() for count in counts):

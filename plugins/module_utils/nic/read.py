@@ -159,7 +159,7 @@ def queues(host: Host, name: str) -> Tuple[Dict[int, RxQueue], Dict[int, TxQueue
     tx: Dict[int, TxQueue] = {}
     base = f"/sys/class/net/{name}/queues"
     for queue in host.listdir(base):
-        kind, _, index = queue.partition("-")
+        kind, _sep, index = queue.partition("-")
         if kind == "rx":
             rx[int(index)] = RxQueue(
                 cpumask.parse_mask(host.read_or(f"{base}/{queue}/rps_cpus", "0")),

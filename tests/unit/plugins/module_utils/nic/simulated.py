@@ -91,7 +91,7 @@ class Simulated:
         """Make the card appear."""
         pci = f"sys/devices/pci0000:00/{PCI}"
         parent = f"{pci}/virtio3" if self.driver == "virtio_net" else pci
-        driver = self.driver.split("_split")[0]
+        driver = self.driver.replace("_split", "")
         (self.root / f"sys/bus/drivers/{driver}").mkdir(parents=True, exist_ok=True)
         self._put(f"{pci}/numa_node", str(self.numa_node))
         self._put(f"{parent}/numa_node", str(self.numa_node))
