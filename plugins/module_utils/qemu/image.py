@@ -289,11 +289,25 @@ def flavour_of(release: str) -> str:
     return "cloud" if "-cloud-" in release else "generic"
 
 
+def mounts_below(directory: Path, mountinfo: str) -> List[str]:
+    """Return what is mounted below a directory.
+
+    :param mountinfo: text of /proc/self/mountinfo. Sample: ``36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw``
+    """
+    points = (line.split()[4] for line in mountinfo.splitlines() if len(line.split()) > 4)
+    return [point for point in points if directory in Path(point).parents]
+
+
+# What is mounted in the tree is mounted for the build alone, and a build whose module is killed ends with it.
+CONFINED = ("setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
+
+
 class Builder:
     """Makes an image; only this changes the cache."""
 
-    def __init__(self, run: Run, cache: Path, recipe: Recipe) -> None:
+    def __init__(self, run: Run, cache: Path, recipe: Recipe, mountinfo: Path = Path("/proc/self/mountinfo")) -> None:
         self._run = run
+        self._mountinfo = mountinfo
         self._cache = cache
         self._recipe = recipe
         self.image = Image(recipe.key, cache)
@@ -337,11 +351,17 @@ class Builder:
         """Remove what builds that were killed have left; the lock is held, so none of them still runs."""
         building = self._cache / "building"
         for leftover in building.iterdir() if building.is_dir() else ():
-            shutil.rmtree(leftover)
+            mounted = mounts_below(leftover, self._mountinfo.read_text())
+            if mounted:
+                # Deleting through a bind mount would delete the machine's own files.
+                raise LabError(
+                    f"An interrupted build has left {mounted[0]} mounted; unmount it ('umount --recursive {leftover}') and run this again."
+                )
+            shutil.rmtree(leftover, ignore_errors=True)
 
     def _bootstrap(self, tree: Path, archives: Sequence[str], proxy: Mapping[str, str]) -> None:
         argv = [
-            "mmdebstrap", "--mode=root", "--variant=apt", "--architectures=amd64", "--skip=cleanup/apt/lists",
+            *CONFINED, "mmdebstrap", "--mode=root", "--variant=apt", "--architectures=amd64", "--skip=cleanup/apt/lists",
             '--aptopt=APT::Install-Recommends "false"', "--dpkgopt=force-unsafe-io",
             *(f'--aptopt={name} "{value}"' for name, value in sorted(proxy.items())),
             *(f"--dpkgopt=path-exclude={path}" for path in EXCLUDED_PATHS),

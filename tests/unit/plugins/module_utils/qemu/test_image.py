@@ -37,7 +37,7 @@ class Tools:
 
     def __call__(self, argv: Sequence[str], stdin: Any = None, environ: Any = None) -> Completed:
         self.started.append(list(argv))
-        tool = "dpkg-query" if "dpkg-query" in argv else argv[0]
+        tool = next((each for each in ("mmdebstrap", "dpkg-query") if each in argv), argv[0])
         if tool == self.broken:
             return Completed(tuple(argv), 25, "", "I: working\nE: no such suite\n")
         if tool == "mmdebstrap":
@@ -130,6 +130,17 @@ def test_a_killed_build_is_swept_away_and_its_half_is_not_taken_for_an_image(tmp
     assert not builder.image.finished
     builder.build(ARCHIVES, {})
     assert builder.image.finished and not half.exists()
+
+
+def test_what_a_killed_build_left_mounted_is_not_deleted(tmp_path: Path) -> None:
+    half = tmp_path / "building/k.killed"
+    (half / "rootfs/dev").mkdir(parents=True)
+    mountinfo = tmp_path / "mountinfo"
+    mountinfo.write_text(f"22 1 0:5 / /dev rw - devtmpfs dev rw\n36 22 0:5 / {half}/rootfs/dev rw - devtmpfs dev rw\n", encoding="utf-8")
+    builder = image.Builder(Tools(), tmp_path, image.recipe_of("trixie", [], 8), mountinfo)
+    with pytest.raises(LabError, match="rootfs/dev mounted; unmount it"):
+        builder.build(ARCHIVES, {})
+    assert (half / "rootfs/dev").is_dir()
 
 
 def test_a_second_build_replaces_the_first(tmp_path: Path) -> None:
