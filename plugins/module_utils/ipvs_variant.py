@@ -332,17 +332,17 @@ def main(arguments: Sequence[str]) -> int:
     """Be the program ``datapath-ipvs-variant``: VARIANT [--flush], or status."""
     words = [word for word in arguments if word != "--flush"]
     if len(words) != 1 or words[0].startswith("-"):
-        print("Usage: datapath-ipvs-variant status | stock | patched [--flush]", file=sys.stderr)
+        sys.stderr.write("Usage: datapath-ipvs-variant status | stock | patched [--flush]\n")
         return 2
     ipvs = Ipvs(_run_here, os.uname().release)
     try:
         status = ipvs.status() if words[0] == "status" else ipvs.switch(words[0], "--flush" in arguments)[1]
     except LabError as error:
-        print(f"datapath-ipvs-variant: {error}", file=sys.stderr)
+        sys.stderr.write(f"datapath-ipvs-variant: {error}\n")
         return 1
-    print(json.dumps(status.as_dict()))
+    sys.stdout.write(json.dumps(status.as_dict()) + "\n")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    raise SystemExit(main(sys.argv[1:]))

@@ -92,7 +92,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "cache_dir": {"type": "path", "required": True},
-            "image_key": {"type": "str", "required": True},
+            "image_key": {"type": "str", "required": True, "no_log": False},
             "kernel": {"type": "path", "required": True},
             "initrd": {"type": "path", "required": True},
             "limit": {"type": "int", "default": 15},

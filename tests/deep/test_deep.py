@@ -71,7 +71,7 @@ def test_dumps_that_race_against_changes(lab: None) -> None:
         timeout=300,
     )
     on_node("/usr/local/sbin/datapath-ipvs-variant", "patched", "--flush")
-    found = json.loads(on_node("/var/tmp/ipvs_races.py"))
+    found = json.loads(on_node("python3", "/var/tmp/ipvs_races.py"))
     assert found["ok"] is True, found["failures"]
     print(f"{len(found['checks'])} of {len(found['checks'])} checks of dumps held")
 

@@ -34,7 +34,7 @@ def test_the_patched_program_asks_a_few_times_and_the_other_once_per_service(hos
 
 
 def test_dumps_agree_and_survive_changes_without_a_kernel_warning(host: Any) -> None:
-    found = json.loads(host.check_output("/var/tmp/ipvs_races.py --quick"))
+    found = json.loads(host.check_output("python3 /var/tmp/ipvs_races.py --quick"))
     assert found["ok"] is True, found["failures"]
     assert len(found["checks"]) >= 10
     assert "WARNING" not in host.check_output("dmesg --level=err,warn")

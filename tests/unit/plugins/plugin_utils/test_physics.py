@@ -94,9 +94,9 @@ PLAN: dict[str, Any] = {
 }
 
 
-def states(cells: list[dict[str, Any]], plan: dict[str, Any] = PLAN) -> dict[tuple[str, str], str]:
+def states(cells: list[dict[str, Any]], plan: dict[str, Any] | None = None) -> dict[tuple[str, str], str]:
     """Return the state of each check that is made, by its name and point."""
-    return {(check["check"], check["point"]): check["state"] for check in physics.checks(plan, cells)}
+    return {(check["check"], check["point"]): check["state"] for check in physics.checks(plan or PLAN, cells)}
 
 
 def test_the_checks_find_the_figures_of_the_tools_by_their_names_and_units() -> None:
