@@ -146,4 +146,3 @@ def check_kernel(root: Path = Path("/"), euid: Optional[int] = None) -> None:
             "This machine has no /dev/net/tun (CONFIG_TUN, module tun), which the guests' data network needs; load the module, "
             "or give the container the device."
         )
-
