@@ -100,14 +100,15 @@ def metered(
     An end that does not answer raises before the action is started.
     """
     remote_before = snapshot_of(remote()) if remote else None
+    # The captures are read later: on a slow node that takes longer than a short load.
+    local_before = local()
     used_before = used()
-    local_before = snapshot_of(local())
     result = action()
-    local_after = local()
     client_s = used() - used_before
+    local_after = local()
     remote_after = snapshot_of(remote()) if remote else None
     remote_delta = delta(remote_before, remote_after) if remote_before and remote_after else None
-    return result, Ends(delta(local_before, snapshot_of(local_after)), remote_delta, client_s)
+    return result, Ends(delta(snapshot_of(local_before), snapshot_of(local_after)), remote_delta, client_s)
 
 
 def cost_metrics(ends: Ends, requests: Optional[float], transferred: Optional[float]) -> dict[str, Metric]:

@@ -6,20 +6,55 @@
 
 from __future__ import annotations
 
-import re
+import inspect
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, Callable, Mapping, Sequence
 
+from ansible_collections.datapath.lab.plugins.module_utils.counters import responder
 from ansible_collections.datapath.lab.plugins.module_utils.errors import InvalidValueError
+
+NGINX_FILE, RESPONDER_FILE = "nginx.conf", "counters_responder.py"
+NGINX = """\
+# Managed by the role datapath.lab.workloads.
+worker_processes auto;
+pid /tmp/datapath-lab-nginx.pid;
+error_log stderr error;
+events {
+  worker_connections 16384;
+}
+http {
+  access_log off;
+  server_tokens off;
+  default_type text/plain;
+  # A load generator keeps its connections: the usual thousand requests would make it connect anew all the time.
+  keepalive_requests 1000000000;
+  keepalive_timeout 3600s;
+  client_body_temp_path /tmp/datapath-lab-nginx-body;
+  proxy_temp_path /tmp/datapath-lab-nginx-proxy;
+  fastcgi_temp_path /tmp/datapath-lab-nginx-fastcgi;
+  uwsgi_temp_path /tmp/datapath-lab-nginx-uwsgi;
+  scgi_temp_path /tmp/datapath-lab-nginx-scgi;
+  server {
+    listen @WHERE@ backlog=4096;
+    # The server's own address, so that a client sees who answered.
+    location = / {
+      return 200 "@ADDRESS@\\n";
+    }
+    location = /small {
+      return 200 "ok\\n";
+    }
+  }
+}
+"""
 
 
 @dataclass(frozen=True)
 class Server:
     """One kind of server.
 
-    ``port``: by default; ``argv(address, port, directory)``: the command line, in the foreground, with ``directory`` holding what the
-    role has put there; ``check``: how check.py asks it; ``process``: its name in /proc/PID/comm; ``replaces``: units of the
+    ``port``: by default; ``argv(address, port, directory)``: the command line, in the foreground, with ``directory`` holding its
+    ``files``; ``check``: how check.py asks it; ``process``: its name in /proc/PID/comm; ``replaces``: units of the
     distribution that would hold its port.
     """
 
@@ -28,6 +63,7 @@ class Server:
     check: str
     process: str
     replaces: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
 
 
 # Whose CPU time the counters responder sums up: /proc/PID/comm of all servers below.
@@ -72,16 +108,21 @@ SERVERS: Mapping[str, Server] = {
         "redis-server",
     ),  # fmt: skip
     "nginx": Server(
-        8080, lambda _address, _port, directory: ["/usr/sbin/nginx", "-c", f"{directory}/nginx.conf", "-g", "daemon off;"], "http", "nginx"
+        8080,
+        lambda _address, _port, directory: ["/usr/sbin/nginx", "-c", f"{directory}/{NGINX_FILE}", "-g", "daemon off;"],
+        "http",
+        "nginx",
+        files=(NGINX_FILE,),
     ),
     "counters": Server(
         7117,
         lambda address, port, directory: [
-            "/usr/bin/python3", "-I", f"{directory}/counters_responder.py", "--listen", address, "--port", str(port),
+            "/usr/bin/python3", "-I", f"{directory}/{RESPONDER_FILE}", "--listen", address, "--port", str(port),
             *(part for name in PROCESSES for part in ("--command", name)),
         ],
         "counters",
         "python3",
+        files=(RESPONDER_FILE,),
     ),  # fmt: skip
 }
 
@@ -96,7 +137,7 @@ def services(names: Sequence[str], address: str, ports: Mapping[str, int], direc
     :param names: of :data:`SERVERS`.
     :param address: the one address that all of them listen on.
     :param ports: a port by name, for those that shall not use their own.
-    :returns: dictionaries with ``name``, ``argv``, ``replaces``, and ``target``: name, address, port and check, by which it is asked.
+    :returns: dictionaries with ``name``, ``argv``, ``replaces``, ``files``, and ``target``: name, address, port and check, by which it is asked.
     """
     try:
         shown = str(ip_address(address))
@@ -117,6 +158,7 @@ def services(names: Sequence[str], address: str, ports: Mapping[str, int], direc
                 "argv": server.argv(shown, port, directory),
                 "target": {"name": name.replace("_", "-"), "address": shown, "port": port, "check": server.check},
                 "replaces": list(server.replaces),
+                "files": list(server.files),
             }
         )
     taken: dict[tuple[int, bool], str] = {}
@@ -128,12 +170,16 @@ def services(names: Sequence[str], address: str, ports: Mapping[str, int], direc
     return made
 
 
-def unit_argv(argv: Sequence[str]) -> str:
-    """Return a command line as systemd's ExecStart takes it: quoted, with ``%`` and ``$`` doubled."""
-    quoted = []
-    for word in argv:
-        if re.search(r"[\x00-\x1f\x7f]", word):
-            raise InvalidValueError(f"A command line must not hold control characters: {word!r}.")
-        escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
-        quoted.append(f'"{escaped}"')
-    return " ".join(quoted)
+def files_of(wanted: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the text of each file that these servers (of :func:`services`) need, by its name in their directory."""
+    made = {}
+    for server in wanted:
+        for name in server["files"]:
+            made[name] = _nginx(server["target"]) if name == NGINX_FILE else inspect.getsource(responder)
+    return made
+
+
+def _nginx(target: Mapping[str, Any]) -> str:
+    address = target["address"]
+    where = f"[{address}]" if ":" in address else address
+    return NGINX.replace("@WHERE@", f"{where}:{target['port']}").replace("@ADDRESS@", address)

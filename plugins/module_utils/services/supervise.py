@@ -24,6 +24,7 @@ from typing import Any, Callable, Mapping, Optional, Tuple
 from ansible_collections.datapath.lab.plugins.module_utils.errors import InvalidValueError, LabError
 from ansible_collections.datapath.lab.plugins.module_utils.services import supervisor
 
+DIRECTORY = "/run/datapath.lab/services"
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,40}")
 # The supervisor gives its program END_S to end.
 STOP_S = supervisor.END_S + 5.0

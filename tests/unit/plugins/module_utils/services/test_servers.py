@@ -13,7 +13,7 @@ from typing import Any, Callable, Dict, Iterator, List
 
 import pytest
 from ansible_collections.datapath.lab.plugins.module_utils.errors import CommandError, InvalidValueError
-from ansible_collections.datapath.lab.plugins.module_utils.services.catalogue import PROCESSES, SERVERS, services, unit_argv
+from ansible_collections.datapath.lab.plugins.module_utils.services.catalogue import PROCESSES, SERVERS, files_of, services
 from ansible_collections.datapath.lab.plugins.module_utils.services.check import (
     CHECKS,
     SOCKPERF_HEADER,
@@ -70,12 +70,20 @@ class TestCatalogue:
         assert len(services(["sockperf_tcp", "sockperf_udp"], "10.0.0.2", {}, "/lib")) == 2
 
 
-def test_a_unit_takes_words_as_they_are() -> None:
-    assert unit_argv(["/bin/a", "daemon off;", 'say "x"', "50%", "$HOME", "a\\b", ""]) == (
-        r'"/bin/a" "daemon off;" "say \"x\"" "50%%" "$$HOME" "a\\b" ""'
-    )
-    with pytest.raises(InvalidValueError, match="control characters"):
-        unit_argv(["/bin/a", "x\nExecStartPre=/bin/b"])
+class TestFiles:
+    def test_only_what_is_wanted(self) -> None:
+        assert files_of(services(["netserver", "redis"], "10.0.0.2", {}, "/lib")) == {}
+        assert set(files_of(services(list(SERVERS), "10.0.0.2", {}, "/lib"))) == {"nginx.conf", "counters_responder.py"}
+
+    @pytest.mark.parametrize(("address", "where"), [("10.0.0.2", "10.0.0.2:81"), ("fd00::2", "[fd00::2]:81")])
+    def test_the_web_server_tells_its_address(self, address: str, where: str) -> None:
+        text = files_of(services(["nginx"], address, {"nginx": 81}, "/lib"))["nginx.conf"]
+        assert f"listen {where} backlog" in text and f'return 200 "{address}\\n";' in text and "@" not in text
+
+    def test_the_responder_stands_alone(self) -> None:
+        text = files_of(services(["counters"], "10.0.0.2", {}, "/lib"))["counters_responder.py"]
+        assert "ansible_collections" not in text
+        compile(text, "responder", "exec")
 
 
 @pytest.fixture
