@@ -347,7 +347,8 @@ class _Resolver:
         for it in self.device.irqs:
             if it.queue == queue and it.serves_rx():
                 wanted = self.values.get(f"irq/{it.key}")
-                mask |= cpumask.parse_mask(wanted) if wanted is not None else (it.effective or it.affinity)
+                # The kernel moves an interrupt when it next fires; until then what is in effect may lie outside of what is set.
+                mask |= cpumask.parse_mask(wanted) if wanted is not None else (it.effective & it.affinity or it.affinity)
         return mask
 
     def rps(self) -> None:

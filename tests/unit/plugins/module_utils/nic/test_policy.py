@@ -106,6 +106,14 @@ def test_all_but_irq_takes_the_interrupt_as_it_is_where_no_policy_moves_it(tmp_p
     assert of_queues(values, "rps_cpus") == ["e"] * 4
 
 
+def test_an_interrupt_that_has_not_moved_yet_counts_where_it_will_be(tmp_path: Path) -> None:
+    host = Simulated(tmp_path / "machine", cpus=4).build()
+    host.write("/proc/irq/41/smp_affinity", "4")
+    (tmp_path / "machine/proc/irq/41/effective_affinity").write_text("1\n")
+    target = device_target(Policy.of({"rps": "all_but_irq"}), read.device(host, "eth0"), read.topology(host))
+    assert of_queues(target.values, "rps_cpus") == ["b", "e", "e", "e"]
+
+
 def test_masks_beyond_sixty_four_cpus(tmp_path: Path) -> None:
     values = meaning(tmp_path, {"profile": "published"}, cpus=200, queues=2)
     assert of_queues(values, "rps_cpus") == [f"{(1 << 200) - 2:x}"] * 2
