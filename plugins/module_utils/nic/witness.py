@@ -27,6 +27,8 @@ _RX_PACKETS = re.compile(
 
 # Share of the work that must be where the policy wants it; the rest is what other devices and the node itself receive.
 ENOUGH = 0.8
+# The same where flows follow their application: the kernel then takes the application's CPU even if the RPS mask lacks it.
+ENOUGH_WITH_FLOWS = 0.5
 # Share of all packets that may arrive where the policy wants none.
 STRAY = 0.02
 
@@ -186,11 +188,14 @@ def judge_rps(device: Device, delta: Counters, min_packets: int) -> Claim:
             f"{device.name}: RPS is off; of {total} packets {sum(moved.values())} inter-CPU hand-overs ({_shares(processed, 'CPU ')}).",
         )
     inside = sum(value for cpu, value in processed.items() if wanted >> cpu & 1)
-    state = PROVED if inside >= ENOUGH * total and any(value for cpu, value in moved.items() if wanted >> cpu & 1) else REFUTED
+    follows = any(queue.rps_flow_cnt for queue in device.rx.values())
+    enough = ENOUGH_WITH_FLOWS if follows else ENOUGH
+    state = PROVED if inside >= enough * total and any(value for cpu, value in moved.items() if wanted >> cpu & 1) else REFUTED
     return Claim(
         "rps",
         state,
         f"{device.name}: {100 * inside / total:.0f} % of {total} packets were processed on the wanted CPUs {cpumask.format_list(wanted)}, "
+        f"{'of which flows may leave to follow their application, ' if follows else ''}"
         f"with {sum(moved.values())} inter-CPU hand-overs ({_shares(processed, 'CPU ')}).",
     )
 

@@ -83,6 +83,14 @@ def test_rps_is_proved_by_where_the_protocol_work_ran(
     assert witness.judge_rps(device, counted(processed, moved), 1000).state == state
 
 
+@pytest.mark.parametrize(("flows", "state"), [("0", REFUTED), ("4096", PROVED)])
+def test_flows_that_follow_their_application_may_leave_the_mask(tmp_path: Path, flows: str, state: str) -> None:
+    _host, device = card(tmp_path, rps="e", flows=flows)
+    claim = witness.judge_rps(device, counted({0: 3000, 1: 2300, 2: 2300, 3: 2400}, {1: 900}), 1000)
+    assert claim.state == state
+    assert ("follow their application" in claim.evidence) == (flows != "0")
+
+
 @pytest.mark.parametrize(
     ("flows", "application", "processed", "state"),
     [
