@@ -37,9 +37,9 @@ def test_the_added_cost_is_found(run: Path) -> None:
     (found,) = analysis_of(run)["comparisons"]
     assert found["verdict"] == "worse"
     assert found["witness"] == "proved"
-    # Twice the rounds in a process that also has to start: the truth lies between 1 and 2 times as long, and the interval meets it.
+    # Twice the rounds of a loop whose rounds grow a little longer, in a process that also has to start: about twice as long.
     assert found["ci95"][0] < found["speedup"] < found["ci95"][1] < 1
-    assert found["ci95"][1] > 1 / 2
+    assert found["ci95"][1] > 1 / 3
 
 
 def test_the_same_against_itself_is_no_difference(run: Path) -> None:
