@@ -38,7 +38,6 @@ def play(playbook: str, ident: str, cmdline: str = "", **extra: Any) -> Any:
         playbook=playbook,
         ident=ident,
         cmdline=cmdline or None,
-        envvars=ENVIRONMENT,
         extravars={**EXTRA, **extra},
         rotate_artifacts=6,
     )
@@ -53,10 +52,14 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def site(results: Path) -> Iterator[Any]:
     """The site playbook, run once; the lab goes down whatever happens."""
-    try:
-        yield play("site.yml", "site", experiment_results=str(results))
-    finally:
-        play("lab_down.yml", "down")
+    # Set here and not through ansible-runner, which would write them into runner/env for every later run.
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in ENVIRONMENT.items():
+            patch.setenv(name, value)
+        try:
+            yield play("site.yml", "site", experiment_results=str(results))
+        finally:
+            play("lab_down.yml", "down")
 
 
 def test_the_site_playbook_succeeds(site: Any) -> None:
