@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from ansible_collections.datapath.lab.plugins.module_utils.errors import ParseError
@@ -46,7 +46,13 @@ def links_of(text: str) -> Dict[str, Link]:
       "address":"02:00:00:00:00:01","linkinfo":{"info_kind":"veth"},"num_tx_queues":2,"num_rx_queues":2,
       "addr_info":[{"family":"inet","local":"198.18.0.11","prefixlen":24,"scope":"global"}]}]
     """
-    return {link.name: link for link in map(_link_of, objects_of(text))}
+    found = {link.name: link for link in map(_link_of, objects_of(text))}
+    # ip prints the name of the device below in place of its index when both are in one namespace.
+    indexes = {name: link.index for name, link in found.items()}
+    return {
+        name: link if link.lower is not None or link.lower_name not in indexes else replace(link, lower=indexes[link.lower_name])
+        for name, link in found.items()
+    }
 
 
 def objects_of(text: str) -> List[Mapping[str, Any]]:
