@@ -37,7 +37,8 @@ def play(playbook: str, ident: str, cmdline: str = "", **extra: Any) -> Any:
         private_data_dir=str(ROOT / "runner"),
         playbook=playbook,
         ident=ident,
-        cmdline=cmdline or None,
+        # What is given here replaces runner/env/cmdline, the inventory with it.
+        cmdline=f"-i ../../inventories/lab {cmdline}",
         extravars={**EXTRA, **extra},
         rotate_artifacts=6,
     )
@@ -101,6 +102,7 @@ def test_check_mode_on_a_lab_that_is_up_changes_nothing(site: Any, results: Path
     before = sorted(path.name for path in (results / "ipvs_dump").iterdir())
     checked = play("site.yml", "check", cmdline="--check --diff", experiment_results=str(results))
     assert checked.rc == 0
+    assert checked.stats["ok"]["lb1"] > 10
     # The one change that would be made is a new plan, with its measurements.
     would_change = [
         event["event_data"]["task"] for event in checked.events if event["event"] == "runner_on_ok" and event["event_data"]["res"].get("changed")
@@ -112,4 +114,5 @@ def test_check_mode_on_a_lab_that_is_up_changes_nothing(site: Any, results: Path
 def test_a_second_provisioning_changes_nothing(site: Any) -> None:
     second = play("site.yml", "second", cmdline="--tags lab,kernel,ipvsadm")
     assert second.rc == 0
+    assert second.stats["ok"]["lb1"] > 10
     assert sum(second.stats["changed"].values()) == 0, second.stats["changed"]
