@@ -49,6 +49,11 @@ def facts_of(runner: Any, host: str) -> Any:
     return json.loads(runner.get_fact_cache(f"s1_{host}")["__payload__"])
 
 
+def tasks_done(runner: Any, host: str) -> int:
+    """Count the tasks that ended well on a host."""
+    return sum(1 for event in runner.events if event["event"] == "runner_on_ok" and event["event_data"]["host"] == host)
+
+
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where this test's experiment writes."""
@@ -102,7 +107,7 @@ def test_check_mode_on_a_lab_that_is_up_changes_nothing(site: Any, results: Path
     before = sorted(path.name for path in (results / "ipvs_dump").iterdir())
     checked = play("site.yml", "check", cmdline="--check --diff", experiment_results=str(results))
     assert checked.rc == 0
-    assert checked.stats["ok"]["lb1"] > 10
+    assert tasks_done(checked, "lb1") > 10
     # The one change that would be made is a new plan, with its measurements.
     would_change = [
         event["event_data"]["task"] for event in checked.events if event["event"] == "runner_on_ok" and event["event_data"]["res"].get("changed")
@@ -114,5 +119,5 @@ def test_check_mode_on_a_lab_that_is_up_changes_nothing(site: Any, results: Path
 def test_a_second_provisioning_changes_nothing(site: Any) -> None:
     second = play("site.yml", "second", cmdline="--tags lab,kernel,ipvsadm")
     assert second.rc == 0
-    assert second.stats["ok"]["lb1"] > 10
+    assert tasks_done(second, "lb1") > 10
     assert sum(second.stats["changed"].values()) == 0, second.stats["changed"]
