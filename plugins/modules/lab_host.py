@@ -47,7 +47,7 @@ source:
   returned: success
   sample: |
     Types: deb
-    URIs: http://deb.debian.org/debian
+    URIs: http://mirror.example/debian
     Suites: bookworm-backports
     Components: main
     Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg

@@ -86,7 +86,7 @@ archives:
   type: list
   elements: str
   returned: when the image is there
-  sample: [deb http://deb.debian.org/debian trixie main]
+  sample: [deb http://mirror.example/debian trixie main]
 built:
   description: When the image was made, in UTC.
   type: str

@@ -13,7 +13,6 @@ from ansible_collections.datapath.lab.plugins.module_utils.errors import Missing
 
 # apt reads every form of its configuration (sources.list, deb822) and answers in this one.
 INDEXTARGETS = ("apt-get", "indextargets", "--no-release-info", "--format", "$(REPO_URI)|$(RELEASE)|$(COMPONENT)", "Created-By: Packages")
-FALLBACK = "http://deb.debian.org/debian"
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class Source:
 def parse_indextargets(text: str) -> List[Source]:
     """Read the answer to :data:`INDEXTARGETS`.
 
-    Sample: ``http://deb.debian.org/debian/|bookworm-updates|main``
+    Sample: ``http://mirror.example/debian/|bookworm-updates|main``
     """
     sources = []
     for line in text.splitlines():
@@ -59,10 +58,15 @@ def archive_lines(
                 f"The controller's apt configuration names no archive for {codename} main, so there is no mirror to make the guests from; "
                 "set lab_mirror."
             )
+    if not main:
+        raise MissingCapabilityError(
+            f"The controller's own archive is {controller}'s and does not hold Debian {suite}, from which the guests are made; "
+            "set lab_mirror to a Debian archive."
+        )
     updates = security
     if updates is None and not mirror and controller == "debian":
         updates = next((source.uri for source in sources if source.suite == f"{codename}-security"), None)
-    lines = [f"deb {(main or FALLBACK).rstrip('/')} {suite} main"]
+    lines = [f"deb {main.rstrip('/')} {suite} main"]
     if updates:
         lines.append(f"deb {updates.rstrip('/')} {suite}-security main")
     return lines

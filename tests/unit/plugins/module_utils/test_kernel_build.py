@@ -19,7 +19,7 @@ from ansible_collections.datapath.lab.plugins.module_utils.errors import Invalid
 RELEASE = "6.12.107+deb13-cloud-amd64"
 KERNEL = build.Kernel(RELEASE, "6.12.107-1")
 PLACE = build.Place(
-    "trixie", ("deb http://deb.debian.org/debian trixie main", "deb http://deb.debian.org/security trixie-security main"), {}
+    "trixie", ("deb http://mirror.example/debian trixie main", "deb http://mirror.example/security trixie-security main"), {}
 )
 CTL = "net/netfilter/ipvs/ip_vs_ctl.c"
 FITTING = f"--- a/{CTL}\n+++ b/{CTL}\n@@ -1,3 +1,3 @@\n one\n-two\n+TWO\n three\n"

@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.datapath.lab.plugins.module_utils.command import Completed
 from ansible_collections.datapath.lab.plugins.module_utils.errors import MissingCapabilityError
 from ansible_collections.datapath.lab.plugins.module_utils.qemu import host
-from ansible_collections.datapath.lab.plugins.module_utils.qemu.mirror import FALLBACK, Source, archive_lines
+from ansible_collections.datapath.lab.plugins.module_utils.qemu.mirror import Source, archive_lines
 
 BOOKWORM = (
     Source("http://mirror.example/debian", "bookworm", "main"),
@@ -47,7 +47,9 @@ def test_a_variable_overrides_it(mirror: Optional[str], security: Optional[str],
 
 def test_another_distributions_mirror_has_no_debian() -> None:
     sources = (Source("http://archive.example/ubuntu", "noble", "main"), Source("http://archive.example/ubuntu", "noble-security", "main"))
-    assert archive_lines(sources, "ubuntu", "noble", "trixie", None, None) == [f"deb {FALLBACK} trixie main"]
+    with pytest.raises(MissingCapabilityError, match="set lab_mirror to a Debian archive"):
+        archive_lines(sources, "ubuntu", "noble", "trixie", None, None)
+    assert archive_lines(sources, "ubuntu", "noble", "trixie", "http://mirror.example/debian", None) == ["deb http://mirror.example/debian trixie main"]
 
 
 def test_no_mirror_says_which_variable() -> None:
