@@ -122,8 +122,8 @@ measurement:
     C(service_demand_local), C(service_demand_remote) in us/KB or us/Tr; C(latency_min), C(latency_mean), C(latency_p50),
     C(latency_p90), C(latency_p99), C(latency_max) and C(round_trip_mean) in us, of transactions; C(throughput_sent), C(loss),
     C(packet_rate_sent), C(packet_rate) of V(UDP_STREAM); C(confidence_width) in percent where an interval was asked for;
-    C(cpu_us_per_request) or C(cpu_us_per_kb), with C(cpu_local_…) and C(cpu_remote_…) where the ends are different machines (the CPU time
-    of the processes of both ends and of all interrupts).
+    C(cpu_us_per_request) or C(cpu_us_per_kb), with C(cpu_local_…) and C(cpu_remote_…) where the ends are different machines (all time in
+    which the CPUs were not idle, but for that of processes which have no part in the run).
   type: dict
   returned: success, except in check mode
   sample:

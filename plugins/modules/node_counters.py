@@ -63,7 +63,8 @@ RETURN = r"""
 counters:
   description: >-
     What was counted, per second unless said otherwise: C(cpu.fractions) and C(cpu.per_cpu) are parts of CPU time by state; C(cpu.busy_s)
-    and C(cpu.servers_s) are CPU seconds; C(softnet.counts) are counts. C(scope) is V(host) where the CPU, interrupt and softnet
+    (sampled at the kernel's ticks), C(cpu.occupied_s) (all time but the idle time, which the kernel measures) and C(cpu.servers_s) are CPU
+    seconds; C(softnet.counts) are counts. C(scope) is V(host) where the CPU, interrupt and softnet
     counters are those of a machine that this node shares with others. Counters that did not move are left out.
   type: dict
   returned: with O(state=rates) or O(state=delta)
@@ -73,6 +74,7 @@ counters:
     cpu:
       count: 2
       busy_s: 4.1
+      occupied_s: 4.2
       servers_s: 0.0
       steal_fraction: 0.0
       fractions: {user: 0.1, nice: 0.0, system: 0.08, idle: 0.79, iowait: 0.0, irq: 0.0, softirq: 0.03, steal: 0.0}

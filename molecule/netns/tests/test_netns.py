@@ -73,6 +73,14 @@ def test_two_cards_on_a_network_are_one_wire(run: Run, name: str) -> None:
         assert "datapath.lab wire to ns" in output(run, "ip link show dev wire0")
 
 
+def test_only_its_root_sees_who_else_uses_the_cpus(run: Run, name: str) -> None:
+    # Process 1 of the machine, and a knob of it that must not be turned from here.
+    machine = "/run/datapath.lab/machine/proc"
+    assert output(run, f"cat {machine}/1/comm") == Path("/proc/1/comm").read_text(encoding="utf-8").strip()
+    assert "Read-only file system" in run(f"echo 1 > {machine}/sys/vm/drop_caches").stderr
+    assert "Permission denied" in run(f"setpriv --reuid daemon --regid daemon --clear-groups cat {machine}/1/comm").stderr
+
+
 def test_it_reaches_nothing_outside(run: Run, name: str) -> None:
     assert "unreachable" in run("ping -c 1 -W 1 192.0.2.1").stderr
     assert output(run, "ip route show default") == ""

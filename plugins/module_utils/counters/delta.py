@@ -66,4 +66,9 @@ def delta(before: Snapshot, after: Snapshot) -> Delta:
             for name, counts in after.interfaces.items()
         },
         process_ticks={name: max(0, ticks - before.process_ticks.get(name, 0)) for name, ticks in after.process_ticks.items()},
+        other_process_ticks=(
+            max(0, after.other_process_ticks - before.other_process_ticks)
+            if after.other_process_ticks is not None and before.other_process_ticks is not None
+            else None
+        ),
     )

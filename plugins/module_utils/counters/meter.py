@@ -43,17 +43,38 @@ class Ends:
         """Both ends are namespaces of one machine, whose CPU counters cannot be told apart."""
         return self.remote is not None and self.remote.boot_id == self.local.boot_id
 
+    @property
+    def servers_s(self) -> float:
+        """CPU seconds that the servers at the other end used."""
+        return self.remote.processes_s if self.remote else 0.0
+
+    @property
+    def local_foreign_s(self) -> float:
+        """CPU seconds that processes of nobody here used on this end's machine."""
+        return self.local.foreign_s(self.servers_s if self.same_machine else 0.0, self.client_s)
+
+    @property
+    def remote_foreign_s(self) -> float:
+        """The same at the other end; on one machine this end's figure, which sees all processes."""
+        if self.remote is None or self.same_machine:
+            return self.local_foreign_s
+        return self.remote.foreign_s(self.servers_s, 0.0)
+
     def as_dict(self) -> dict[str, Any]:
         """Return ``measurement.counters``: the rates of each end, with the part of CPU time that nobody of the workload used."""
-        servers_s = self.remote.processes_s if self.remote else 0.0
         local = self.local.rates()
-        local_workload_s = self.client_s + (servers_s if self.same_machine else 0.0)
-        local["cpu"].update(workload_s=local_workload_s, foreign_cpu_fraction=self.local.foreign_fraction(local_workload_s))
+        local["cpu"].update(
+            workload_s=self.client_s + (self.servers_s if self.same_machine else 0.0),
+            foreign_cpu_fraction=self.local.part(self.local_foreign_s),
+        )
         ends: dict[str, Any] = {"scope": self.local.scope, "same_machine": self.same_machine, "local": local}
         if self.remote is not None:
             remote = self.remote.rates()
-            remote_workload_s = servers_s + (self.client_s if self.same_machine else 0.0)
-            remote["cpu"].update(workload_s=remote_workload_s, foreign_cpu_fraction=self.remote.foreign_fraction(remote_workload_s))
+            remote["cpu"].update(
+                workload_s=self.servers_s + (self.client_s if self.same_machine else 0.0),
+                # On one machine the figure of the local pair, with its interval.
+                foreign_cpu_fraction=(self.local if self.same_machine else self.remote).part(self.remote_foreign_s),
+            )
             ends["remote"] = remote
         return ends
 
@@ -92,9 +113,7 @@ def cpu_seconds() -> float:
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
-def metered(
-    action: Callable[[], T], remote: Optional[Capture] = None, local: Capture = capture, used: Callable[[], float] = cpu_seconds
-) -> Tuple[T, Ends]:
+def metered(action: Callable[[], T], remote: Optional[Capture] = None, local: Capture = capture, used: Callable[[], float] = cpu_seconds) -> Tuple[T, Ends]:
     """Run an action between two snapshots at each end; the local ones are the inner pair.
 
     An end that does not answer raises before the action is started.
@@ -112,22 +131,24 @@ def metered(
 
 
 def cost_metrics(ends: Ends, requests: Optional[float], transferred: Optional[float]) -> dict[str, Metric]:
-    """Return the CPU time that one unit of work cost: that of the tool's and the servers' processes, and all of interrupts and softirqs.
+    """Return the CPU time that one unit of work cost: all time in which the CPUs were not idle, but for that of other processes.
 
-    Other processes are left out (``foreign_cpu_fraction`` tells how much they used), which netperf's own service demand does not do.
     ``cpu_us_per_request`` and ``cpu_us_per_kb`` are the sum of both ends and exist where both were counted; ``cpu_local_…`` and
-    ``cpu_remote_…`` exist where the ends are different machines. KB is 1024 bytes, as in netperf's service demand.
+    ``cpu_remote_…`` exist where the ends are different machines. KB is 1024 bytes, as in netperf's service demand. An end whose
+    processes cannot all be seen has no cost.
     """
     cost: dict[str, float] = {}
-    if ends.local.scope == "node":
-        cost["cpu_local"] = ends.client_s + ends.local.in_interrupts_s
-    if ends.remote is not None:
-        servers_s = ends.remote.processes_s
-        if ends.same_machine:
-            cost = {"cpu": ends.client_s + servers_s + ends.local.in_interrupts_s}
-        else:
-            cost["cpu_remote"] = servers_s + ends.remote.in_interrupts_s
-            cost["cpu"] = ends.client_s + ends.local.in_interrupts_s + cost["cpu_remote"]
+    local = None if ends.local.other_process_ticks is None else max(0.0, ends.local.occupied_s - ends.local_foreign_s)
+    if ends.same_machine:
+        if local is not None:
+            cost["cpu"] = local
+    elif ends.local.scope == "node":
+        if local is not None:
+            cost["cpu_local"] = local
+        if ends.remote is not None and ends.remote.other_process_ticks is not None:
+            cost["cpu_remote"] = max(0.0, ends.remote.occupied_s - ends.remote_foreign_s)
+        if len(cost) == 2:
+            cost["cpu"] = cost["cpu_local"] + cost["cpu_remote"]
     metrics = {}
     for name, seconds in cost.items():
         if requests:

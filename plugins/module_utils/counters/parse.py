@@ -184,7 +184,7 @@ def snapshot_of(document: Mapping[str, Any]) -> Snapshot:
 
         {"schema": 1, "monotonic_s": 512.25, "boot_id": "…", "scope": "node", "ticks_per_second": 100,
          "files": {"stat": "cpu  12587 0 …", "interrupts": "…", "softirqs": "…", "net/softnet_stat": "…", "net/dev": "…"},
-         "process_ticks": {"netserver": 43}}
+         "process_ticks": {"netserver": 43}, "other_process_ticks": 91}
     """
     name = "counters"
     if not isinstance(document, Mapping) or document.get("schema") != 1:
@@ -207,6 +207,8 @@ def snapshot_of(document: Mapping[str, Any]) -> Snapshot:
             softnet=parse_softnet(files["net/softnet_stat"]),
             interfaces=parse_interfaces(files["net/dev"]),
             process_ticks={str(key): int(value) for key, value in document["process_ticks"].items()},
+            # A capture of a node that cannot see all processes has none.
+            other_process_ticks=None if document.get("other_process_ticks") is None else int(document["other_process_ticks"]),
         )
     except (KeyError, AttributeError, TypeError, ValueError, OverflowError) as error:
         raise ParseError(name, f"the snapshot is incomplete ({error})", str(document)) from error

@@ -25,6 +25,10 @@ FILES = ("stat", "interrupts", "softirqs", "net/softnet_stat", "net/dev")
 # A client that does not take its answer within this time is dropped, so that it cannot hold up the next one.
 CLIENT_TIMEOUT_S = 5.0
 NOBODY = 65534
+# Where a node that is a set of namespaces finds the /proc of its machine; only its root may look.
+MACHINE_PROC = "/run/datapath.lab/machine/proc"
+# Bit of the flags in /proc/PID/stat that marks a thread of the kernel (PF_KTHREAD in include/linux/sched.h).
+KERNEL_THREAD = 0x00200000
 
 
 def capture(proc: str = "/proc", commands: Iterable[str] = (), shared: Optional[Sharing] = None) -> dict[str, Any]:
@@ -46,6 +50,7 @@ def capture(proc: str = "/proc", commands: Iterable[str] = (), shared: Optional[
         "ticks_per_second": os.sysconf("SC_CLK_TCK"),
         "files": {name: _read(proc, name) for name in FILES},
         "process_ticks": process_ticks(proc, wanted, known.foreign_processes) if wanted else {},
+        "other_process_ticks": other_process_ticks(known.machine_proc) if known.machine_proc else None,
     }
 
 
@@ -55,11 +60,12 @@ class Sharing:
 
     ``scope``: whose CPUs /proc/stat counts, ``node``, or ``host`` where this node is a set of namespaces of a machine: net/dev is
     per network namespace, but the CPU counters are always those of the whole machine. ``foreign_processes``: processes of other
-    nodes are visible here.
+    nodes are visible here. ``machine_proc``: the procfs that shows every process of the machine, None if there is none to be seen.
     """
 
     scope: str
     foreign_processes: bool
+    machine_proc: Optional[str] = None
 
 
 def sharing(proc: str = "/proc") -> Sharing:
@@ -68,7 +74,10 @@ def sharing(proc: str = "/proc") -> Sharing:
     own_network = not os.path.exists(os.path.join(proc, "sys/net/core/netdev_budget"))
     # The first PID namespace of a machine has this fixed number (PROC_PID_INIT_INO); another one means namespaces on a machine.
     own_processes = os.readlink(os.path.join(proc, "self/ns/pid")) != "pid:[4026531836]"
-    return Sharing("host" if own_network or own_processes else "node", own_network and not own_processes)
+    machine = MACHINE_PROC if own_processes else proc
+    # With hidepid, or in a directory that is closed to us, process 1 cannot be seen.
+    seen = os.path.exists(os.path.join(machine, "1/stat"))
+    return Sharing("host" if own_network or own_processes else "node", own_network and not own_processes, machine if seen else None)
 
 
 def process_ticks(proc: str, commands: frozenset[str], foreign_processes: bool) -> dict[str, int]:
@@ -90,6 +99,28 @@ def process_ticks(proc: str, commands: frozenset[str], foreign_processes: bool) 
         name = text[text.index("(") + 1 : text.rindex(")")]
         if name in ticks:
             ticks[name] += sum(int(field) for field in text[text.rindex(")") + 2 :].split()[11:15])
+    return ticks
+
+
+def other_process_ticks(proc: str) -> int:
+    """Return the CPU time in clock ticks that all processes but our own, and their ended children, have used.
+
+    Threads of the kernel are left out: they work for whoever sends packets. The time of an ended process moves to the one that waited
+    for it, so that the sum loses it only where nobody waits (a parent that ignores SIGCHLD).
+    """
+    ours = os.readlink(os.path.join(proc, "self"))
+    ticks = 0
+    for pid in filter(str.isdigit, os.listdir(proc)):
+        if pid == ours:
+            continue
+        try:
+            text = _read(proc, f"{pid}/stat")
+        except (FileNotFoundError, ProcessLookupError):
+            # It ended while we looked.
+            continue
+        fields = text[text.rindex(")") + 2 :].split()
+        if not int(fields[6]) & KERNEL_THREAD:
+            ticks += sum(int(field) for field in fields[11:15])
     return ticks
 
 

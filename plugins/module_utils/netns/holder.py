@@ -18,6 +18,7 @@ import time
 from dataclasses import dataclass
 from typing import Callable, Tuple
 
+from ansible_collections.datapath.lab.plugins.module_utils.counters.responder import MACHINE_PROC
 from ansible_collections.datapath.lab.plugins.module_utils.errors import LabError
 from ansible_collections.datapath.lab.plugins.module_utils.netns import state, syscalls
 
@@ -58,6 +59,8 @@ SHARED_DEVICES = ("/dev/kvm", "/dev/vhost-net")
 # Debian's scripts ask this program before they start a daemon at installation; in a node the lab alone starts daemons.
 POLICY_PATH = "/usr/sbin/policy-rc.d"
 POLICY_PROGRAM = "#!/bin/sh\nexit 101\n"
+
+GUARDED = syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
 
 READY_SECONDS = 20.0
 END_SECONDS = 10.0
@@ -192,6 +195,7 @@ def enter_root(wanted: Start) -> None:
     syscalls.mount("overlay", root, "overlay", 0, f"lowerdir={wanted.rootfs},upperdir={upper},workdir={work}")
     for path, text, mode in files_of(wanted):
         _put(root, path, text, mode)
+    _mount_machine_proc(root)
     _mount_kernel(root)
     _make_devices(f"{root}/dev")
     os.chdir(root)
@@ -221,13 +225,25 @@ def _put(root: str, path: str, text: str, mode: int) -> None:
     os.chmod(target, mode)
 
 
+def _mount_machine_proc(root: str) -> None:
+    """Let the node's root read the /proc of the machine, where the nodes' own shows only their processes.
+
+    The CPUs are those of the machine, and only there can be seen whether somebody else used them during a run. The node's root is the
+    machine's, so that this gives it no right that it lacks; its services run as another user, to whom the directory is closed.
+    """
+    target = root + MACHINE_PROC
+    os.makedirs(target)
+    os.chmod(os.path.dirname(target), 0o700)
+    syscalls.mount("/proc", target, "", syscalls.MS_BIND)
+    syscalls.mount("", target, "", syscalls.MS_REMOUNT | syscalls.MS_BIND | syscalls.MS_RDONLY | GUARDED)
+
+
 def _mount_kernel(root: str) -> None:
     """Mount /proc and /sys; what belongs to the whole machine and not to a namespace is there to be read only."""
-    guarded = syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
     for name in ("proc", "sys", "dev"):
         os.makedirs(f"{root}/{name}", exist_ok=True)
-    syscalls.mount("proc", f"{root}/proc", "proc", guarded)
-    syscalls.mount("sysfs", f"{root}/sys", "sysfs", guarded)
+    syscalls.mount("proc", f"{root}/proc", "proc", GUARDED)
+    syscalls.mount("sysfs", f"{root}/sys", "sysfs", GUARDED)
     for path, writable in (
         ("/proc/sys", "/proc/sys/net"),
         ("/proc/irq", ""),
@@ -240,7 +256,7 @@ def _mount_kernel(root: str) -> None:
             syscalls.mount(root + path, root + path, "", syscalls.MS_BIND | syscalls.MS_REC)
         if writable:
             syscalls.mount(root + writable, root + writable, "", syscalls.MS_BIND)
-        syscalls.mount("", root + path, "", syscalls.MS_REMOUNT | syscalls.MS_BIND | syscalls.MS_RDONLY | guarded)
+        syscalls.mount("", root + path, "", syscalls.MS_REMOUNT | syscalls.MS_BIND | syscalls.MS_RDONLY | GUARDED)
 
 
 def _make_devices(dev: str) -> None:
@@ -276,8 +292,7 @@ def end(pid: int, started: int, proc: str = "/proc") -> None:
         signal.pidfd_send_signal(descriptor, signal.SIGKILL)
         if not select.select([descriptor], [], [], END_SECONDS)[0]:
             raise LabError(
-                f"Process {pid} did not end within {END_SECONDS:.0f} s of SIGKILL: a process of that node hangs in "
-                f"the kernel; see /proc/{pid}/stack."
+                f"Process {pid} did not end within {END_SECONDS:.0f} s of SIGKILL: a process of that node hangs in the kernel; see /proc/{pid}/stack."
             )
     finally:
         os.close(descriptor)

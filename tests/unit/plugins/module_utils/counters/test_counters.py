@@ -155,10 +155,29 @@ class TestDelta:
         assert rates["interrupts"] == {"38": {"description": "virtio2-input.0", "per_s": 10.0, "per_cpu": {"1": 10.0}}}
         assert rates["softirqs"] == {"NET_RX": {"per_s": 30.0, "per_cpu": {"0": 20.0, "1": 10.0}}}
         assert rates["interfaces"] == {"eth0": {"rx_bytes_per_s": 1000.0}}
-        # 4 s in processes, of which the workload had 3, of 10 s in all.
-        assert found.foreign_fraction(3.0) == pytest.approx(0.1)
-        assert found.foreign_fraction(9.0) == 0.0
+        # Idle for 4.8 s and taken away for 0.2 s of 10 s.
+        assert rates["cpu"]["occupied_s"] == pytest.approx(5.0)
         assert json.loads(json.dumps(rates)) == rates
+
+    def test_time_of_others(self) -> None:
+        cpus = {"0": CpuTimes(0, 0, 0, 0, 0, 0, 0, 0)}, {"0": CpuTimes(200, 0, 200, 300, 0, 0, 250, 50)}
+        before = snapshot(cpus=cpus[0], other_process_ticks=1000)
+        blind = delta(before, snapshot(10.0, cpus=cpus[1]))
+        # 4 s in processes, of which the workload had 3, of 10 s in all.
+        assert blind.foreign_s(1.0, 2.0) == pytest.approx(1.0)
+        assert blind.foreign_s(4.0, 5.0) == 0.0
+        seeing = delta(before, snapshot(10.0, cpus=cpus[1], other_process_ticks=1250))
+        # 2.5 s in all processes but the reader's, of which the server had 1; what the tool had is the reader's.
+        assert seeing.foreign_s(1.0, 99.0) == pytest.approx(1.5)
+        assert seeing.part(1.5) == pytest.approx(0.15)
+        assert delta(before, snapshot(10.0, cpus=cpus[1], other_process_ticks=900)).foreign_s(0.0, 0.0) == 0.0
+
+    def test_the_ticks_miss_short_loads_and_the_idle_time_does_not(self) -> None:
+        before = snapshot(cpus={cpu: CpuTimes(0, 0, 0, 0, 0, 0, 0, 0) for cpu in "01"})
+        after = snapshot(1.0, cpus={"0": CpuTimes(5, 0, 10, 40, 5, 0, 10, 5), "1": CpuTimes(5, 0, 10, 60, 0, 0, 10, 0)})
+        found = delta(before, after)
+        assert found.busy_s == pytest.approx(0.5)
+        assert found.occupied_s == pytest.approx(0.9)
 
     def test_counters_of_32_bits_wrap(self) -> None:
         before = snapshot(
@@ -166,9 +185,7 @@ class TestDelta:
             softirqs={"NET_RX": {"0": WRAP - 1}},
             softnet=[SoftnetRow("0", {"processed": WRAP - 100})],
         )
-        after = snapshot(
-            1.0, interrupts={"1": Interrupt({"0": 5}, "")}, softirqs={"NET_RX": {"0": 1}}, softnet=[SoftnetRow("0", {"processed": 100})]
-        )
+        after = snapshot(1.0, interrupts={"1": Interrupt({"0": 5}, "")}, softirqs={"NET_RX": {"0": 1}}, softnet=[SoftnetRow("0", {"processed": 100})])
         found = delta(before, after)
         assert found.interrupts["1"].cells == {"0": 10}
         assert found.softirqs["NET_RX"] == {"0": 2}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -137,42 +138,46 @@ def test_both_ends_around_the_load() -> None:
     counters = ends.as_dict()
     assert (counters["same_machine"], counters["scope"]) == (False, "node")
     assert counters["local"]["interval_s"] == 2.0 and counters["remote"]["interval_s"] == 2.5
-    # 1 s in processes, 0.75 s of it the tool's, of 1000 ticks at 100 Hz (the fixture's idle time runs down).
+    # 1 s in processes, 0.75 s of it the tool's, of one CPU's 2 s; 2 s, 1.5 s of it the server's, of 2.5 s.
     assert counters["local"]["cpu"]["workload_s"] == 0.75
     assert counters["remote"]["cpu"]["workload_s"] == 1.5
-    assert counters["local"]["cpu"]["foreign_cpu_fraction"] == pytest.approx(0.25)
-    assert counters["remote"]["cpu"]["foreign_cpu_fraction"] == pytest.approx(0.25)
+    assert counters["local"]["cpu"]["foreign_cpu_fraction"] == pytest.approx(0.125)
+    assert counters["remote"]["cpu"]["foreign_cpu_fraction"] == pytest.approx(0.2)
 
 
-def ends(local_boot: str = "a", remote_boot: str = "b", scope: str = "node", remote: bool = True) -> Ends:
-    def made(boot: str, user: int, softirq: int, ticks: int) -> Delta:
+def ends(local_boot: str = "a", remote_boot: str = "b", scope: str = "node", remote: bool = True, seen: bool = True) -> Ends:
+    def made(boot: str, user: int, softirq: int, ticks: int, others: int) -> Delta:
         times = CpuTimes(user, 0, 0, 1000 - user - softirq, 0, 0, softirq, 0)
-        return Delta(10.0, boot, scope, 100, {"0": times}, 0, {}, {}, [], {}, {"netserver": ticks})
+        return Delta(10.0, boot, scope, 100, {"0": times}, 0, {}, {}, [], {}, {"netserver": ticks}, others if seen else None)
 
-    return Ends(made(local_boot, 300, 50, 0), made(remote_boot, 500, 70, 400) if remote else None, 2.0)
+    # On one machine the reader sees the server's 4 s among the others.
+    return Ends(made(local_boot, 300, 50, 0, 430 if local_boot == remote_boot else 30), made(remote_boot, 500, 70, 400, 410) if remote else None, 2.0)
 
 
 class TestCost:
     def test_different_machines(self) -> None:
-        # Local: 2 s of the tool and 0.5 s of softirq; remote: 4 s of the server and 0.7 s of softirq. Foreign processes are not in it.
+        # Local: 3.5 s not idle, 0.3 s of it foreign; remote: 5.7 s, and 0.1 s that was not the server's.
         metrics = cost_metrics(ends(), requests=1000, transferred=1024 * 100)
         assert {name: pytest.approx(metric.value) for name, metric in metrics.items()} == {
-            "cpu_local_us_per_request": 2500.0,
-            "cpu_remote_us_per_request": 4700.0,
-            "cpu_us_per_request": 7200.0,
-            "cpu_local_us_per_kb": 25000.0,
-            "cpu_remote_us_per_kb": 47000.0,
-            "cpu_us_per_kb": 72000.0,
+            "cpu_local_us_per_request": 3200.0,
+            "cpu_remote_us_per_request": 5600.0,
+            "cpu_us_per_request": 8800.0,
+            "cpu_local_us_per_kb": 32000.0,
+            "cpu_remote_us_per_kb": 56000.0,
+            "cpu_us_per_kb": 88000.0,
         }
         assert {metric.better for metric in metrics.values()} == {"lower"}
 
-    def test_interrupts_of_one_machine_are_not_counted_twice(self) -> None:
+    def test_one_machine_is_not_counted_twice(self) -> None:
         metrics = cost_metrics(ends(remote_boot="a", scope="host"), requests=1000, transferred=None)
-        assert {name: metric.value for name, metric in metrics.items()} == {"cpu_us_per_request": 6500.0}
+        assert {name: metric.value for name, metric in metrics.items()} == {"cpu_us_per_request": pytest.approx(3200.0)}
 
     def test_the_sum_needs_both_ends(self) -> None:
         assert set(cost_metrics(ends(remote=False), 1000, None)) == {"cpu_local_us_per_request"}
         assert cost_metrics(ends(remote=False, scope="host"), 1000, None) == {}
+
+    def test_where_others_cannot_be_seen_the_cost_is_not_known(self) -> None:
+        assert cost_metrics(ends(seen=False), 1000, None) == {} == cost_metrics(ends(remote_boot="a", scope="host", seen=False), 1000, None)
 
     def test_no_work_has_no_cost(self) -> None:
         assert cost_metrics(ends(), None, None) == {} == cost_metrics(ends(), 0, 0)
@@ -180,11 +185,16 @@ class TestCost:
 
 def test_on_one_machine_the_other_end_is_not_foreign() -> None:
     shared = ends(remote_boot="a", scope="host").as_dict()
-    # 3 s in processes: the tool had 2 and the server 4.
-    assert shared["local"]["cpu"]["workload_s"] == 6.0 and shared["local"]["cpu"]["foreign_cpu_fraction"] == 0.0
+    # All others had 4.3 s, and the server 4 of it.
+    assert shared["local"]["cpu"]["workload_s"] == 6.0
+    assert shared["local"]["cpu"]["foreign_cpu_fraction"] == pytest.approx(0.03) == shared["remote"]["cpu"]["foreign_cpu_fraction"]
     assert shared["same_machine"] is True
     apart = ends().as_dict()
-    assert apart["local"]["cpu"]["foreign_cpu_fraction"] == pytest.approx(0.1)
+    assert apart["local"]["cpu"]["foreign_cpu_fraction"] == pytest.approx(0.03)
+    assert apart["remote"]["cpu"]["foreign_cpu_fraction"] == pytest.approx(0.01)
+    # Who cannot see the others takes the time in processes, 3 s, without the workload's: 2 s of the tool, and here 4 s of the server.
+    assert ends(seen=False).as_dict()["local"]["cpu"]["foreign_cpu_fraction"] == pytest.approx(0.1)
+    assert ends(remote_boot="a", seen=False).as_dict()["local"]["cpu"]["foreign_cpu_fraction"] == 0.0
 
 
 def proc(tmp_path: Path, processes: Dict[str, str], own_network: bool, pid_namespace: str) -> str:
@@ -212,7 +222,40 @@ def proc(tmp_path: Path, processes: Dict[str, str], own_network: bool, pid_names
     ],
 )
 def test_whose_cpus_are_counted(tmp_path: Path, own_network: bool, pid_namespace: str, scope: str, foreign: bool) -> None:
-    assert responder.sharing(proc(tmp_path, {}, own_network, pid_namespace)) == responder.Sharing(scope, foreign)
+    root = proc(tmp_path, {"1": ""}, own_network, pid_namespace)
+    own_processes = pid_namespace != "pid:[4026531836]"
+    # In namespaces of processes of one's own the others are seen through the procfs of the machine, which this one lacks.
+    assert responder.sharing(root) == responder.Sharing(scope, foreign, None if own_processes else root)
+
+
+def test_others_cannot_be_seen(tmp_path: Path) -> None:
+    assert responder.sharing(proc(tmp_path, {}, False, "pid:[4026531836]")).machine_proc is None
+
+
+def test_the_time_of_all_others(tmp_path: Path) -> None:
+    line = "{pid} ({name}) S 1 1 1 0 -1 {flags} 1520 0 0 0 31 12 5 2 20 0 5 0 0"
+    processes = {
+        "1": line.format(pid=1, name="init", flags=4194560),
+        "11": line.format(pid=11, name="a) S 9 (b", flags=4194560),
+        "12": line.format(pid=12, name="ksoftirqd/0", flags=69238848),
+        "13": line.format(pid=13, name="python3", flags=4194304),
+    }
+    root = proc(tmp_path, processes, False, "pid:[4026531836]")
+    # self is a link in a procfs; what it lists is ours.
+    shutil.rmtree(tmp_path / "self")
+    os.symlink("13", tmp_path / "self")
+    assert responder.other_process_ticks(root) == 100
+
+
+def test_the_time_of_a_neighbour_is_seen() -> None:
+    burn = "import time\nwhile time.process_time() < 0.5: pass\ninput()"
+    before = responder.other_process_ticks("/proc")
+    with subprocess.Popen([sys.executable, "-c", burn], stdin=subprocess.PIPE) as process:
+        deadline = time.monotonic() + 30
+        while responder.other_process_ticks("/proc") - before < 45:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.communicate(b"\n")
 
 
 def test_the_time_of_servers_holds_that_of_their_ended_children(tmp_path: Path) -> None:
