@@ -41,6 +41,11 @@ options:
       Network namespace of this node in which the tool is started, as C(ip netns) names it; the node's own if not given. The counters are
       the node's in either case.
     type: str
+  cpus:
+    description: >-
+      CPUs on which the tool runs, as a CPU list such as V(0-1,3); any if not given. Where client and server share a machine, CPUs of its
+      own for each keep the scheduler's choice out of the result.
+    type: str
   timeout_s:
     description: Seconds after which the tool is ended and the run fails; the predicted run time and a minute if not given.
     type: float

@@ -40,6 +40,11 @@ options:
     description: A port by the server's name, for those that shall not use their own (12865, 5201, 11111, 11111, 6379, 8080, 7117).
     type: dict
     default: {}
+  cpus:
+    description:
+      - CPUs on which the servers run, as a CPU list such as V(0-1,3); any if not given. The counters responder, which is no load, runs on
+        any.
+    type: str
   supervision:
     description: What keeps the servers running; V(auto) takes systemd where it runs.
     type: str
@@ -102,6 +107,7 @@ def main() -> None:
             "servers": {"type": "list", "elements": "str", "choices": list(SERVERS), "default": list(SERVERS)},
             "address": {"type": "str"},
             "ports": {"type": "dict", "default": {}},
+            "cpus": {"type": "str"},
             "supervision": {"type": "str", "choices": ["auto", "systemd", "supervised"], "default": "auto"},
             "wait_s": {"type": "float", "default": 15},
         },
@@ -114,9 +120,7 @@ def main() -> None:
         if params["state"] == "absent":
             result = servers.absent(node, params["supervision"], module.check_mode)
         else:
-            result = servers.present(
-                node, params["servers"], params["address"], params["ports"], params["supervision"], module.check_mode
-            )
+            result = servers.present(node, params["servers"], params["address"], params["ports"], params["supervision"], module.check_mode, params["cpus"])
             if not module.check_mode:
                 result["answers"] = ask([target_of(target) for target in result["targets"]], params["wait_s"], timeout_s=2.0)
     except LabError as error:

@@ -101,8 +101,21 @@ SERVERS: Mapping[str, Server] = {
         6379,
         # It is bound to the data network alone; its protected mode would refuse everybody but the loopback.
         lambda address, port, _dir: [
-            "/usr/bin/redis-server", "--bind", address, "--port", str(port), "--protected-mode", "no", "--save", "", "--appendonly", "no",
-            "--daemonize", "no", "--dir", "/",
+            "/usr/bin/redis-server",
+            "--bind",
+            address,
+            "--port",
+            str(port),
+            "--protected-mode",
+            "no",
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+            "--daemonize",
+            "no",
+            "--dir",
+            "/",
         ],
         "redis",
         "redis-server",
@@ -117,7 +130,13 @@ SERVERS: Mapping[str, Server] = {
     "counters": Server(
         7117,
         lambda address, port, directory: [
-            "/usr/bin/python3", "-I", f"{directory}/{RESPONDER_FILE}", "--listen", address, "--port", str(port),
+            "/usr/bin/python3",
+            "-I",
+            f"{directory}/{RESPONDER_FILE}",
+            "--listen",
+            address,
+            "--port",
+            str(port),
             *(part for name in PROCESSES for part in ("--command", name)),
         ],
         "counters",
@@ -131,13 +150,15 @@ def _family(address: str) -> str:
     return "-6" if ip_address(address).version == 6 else "-4"
 
 
-def services(names: Sequence[str], address: str, ports: Mapping[str, int], directory: str) -> list[dict[str, Any]]:
+def services(names: Sequence[str], address: str, ports: Mapping[str, int], directory: str, prefix: Sequence[str] = ()) -> list[dict[str, Any]]:
     """Return what a role starts for each wanted server.
 
     :param names: of :data:`SERVERS`.
     :param address: the one address that all of them listen on.
     :param ports: a port by name, for those that shall not use their own.
-    :returns: dictionaries with ``name``, ``argv``, ``replaces``, ``files``, and ``target``: name, address, port and check, by which it is asked.
+    :param prefix: what each command line begins with (taskset), but for that of the counters, which are no load.
+    :returns: dictionaries with ``name``, ``program``, ``argv``, ``replaces``, ``files``, and ``target``: name, address, port and check, by
+        which it is asked.
     """
     try:
         shown = str(ip_address(address))
@@ -152,10 +173,12 @@ def services(names: Sequence[str], address: str, ports: Mapping[str, int], direc
         port = ports.get(name, server.port)
         if isinstance(port, bool) or not isinstance(port, int) or not 1 <= port <= 65535:
             raise InvalidValueError(f"The port of the workload server {name} must be 1 to 65535, not {port!r}.")
+        argv = server.argv(shown, port, directory)
         made.append(
             {
                 "name": name.replace("_", "-"),
-                "argv": server.argv(shown, port, directory),
+                "program": argv[0],
+                "argv": [*(prefix if name != "counters" else ()), *argv],
                 "target": {"name": name.replace("_", "-"), "address": shown, "port": port, "check": server.check},
                 "replaces": list(server.replaces),
                 "files": list(server.files),

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Any, Callable, Mapping, Optional, Sequence
+from typing import Any, Callable, Iterable, Mapping, Optional, Sequence
 
 from ansible_collections.datapath.lab.plugins.module_utils.command import Run
 from ansible_collections.datapath.lab.plugins.module_utils.errors import MissingCapabilityError
+from ansible_collections.datapath.lab.plugins.module_utils.pinning import pinned, usable_cpus
 from ansible_collections.datapath.lab.plugins.module_utils.services import units
 from ansible_collections.datapath.lab.plugins.module_utils.services.catalogue import SERVERS, files_of, services
 from ansible_collections.datapath.lab.plugins.module_utils.services.supervise import Keeper, Service
@@ -28,17 +29,30 @@ class Node:
     directory: str = DIRECTORY
     unit_directory: str = units.UNITS
     booted: str = "/run/systemd/system"
-    missing: Callable[[Sequence[Sequence[str]]], Sequence[str]] = units.missing
+    missing: Callable[[Sequence[str]], Sequence[str]] = units.missing
+    cpus: Callable[[], Iterable[int]] = usable_cpus
 
     def has_systemd(self, supervision: str) -> bool:
         """Tell whether the servers shall be units."""
         return supervision == "systemd" or (supervision == "auto" and os.path.isdir(self.booted))
 
 
-def present(node: Node, names: Sequence[str], address: str, ports: Mapping[str, int], supervision: str, check_mode: bool) -> dict[str, Any]:
-    """Have these servers run, and return a module's result; servers that are not named are left as they are."""
-    wanted = services(names, address, ports, node.directory)
-    lacking = node.missing([server["argv"] for server in wanted])
+def present(
+    node: Node,
+    names: Sequence[str],
+    address: str,
+    ports: Mapping[str, int],
+    supervision: str,
+    check_mode: bool,
+    cpus: Optional[str] = None,
+) -> dict[str, Any]:
+    """Have these servers run, on some CPUs if they are named, and return a module's result.
+
+    Servers that are not named are left as they are.
+    """
+    prefix = pinned("workload_servers", cpus, node.cpus())
+    wanted = services(names, address, ports, node.directory, prefix)
+    lacking = node.missing([*prefix[:1], *(server["program"] for server in wanted)])
     if lacking and not check_mode:
         raise MissingCapabilityError(f"These programs of workload servers are not installed on this node: {', '.join(lacking)}.")
     texts = {os.path.join(node.directory, name): text for name, text in files_of(wanted).items()}

@@ -183,6 +183,6 @@ def put(path: str, text: str) -> None:
     os.replace(temporary, path)
 
 
-def missing(argvs: Sequence[Sequence[str]]) -> List[str]:
-    """Return the programs of these command lines that are not there."""
-    return sorted({argv[0] for argv in argvs if not os.access(argv[0], os.X_OK)})
+def missing(programs: Sequence[str]) -> List[str]:
+    """Return those of these programs that are not there."""
+    return sorted({program for program in programs if not os.access(program, os.X_OK)})

@@ -11,7 +11,7 @@ import os
 import tempfile
 import time
 from dataclasses import dataclass
-from typing import Any, Callable, Optional, Tuple
+from typing import Any, Callable, Iterable, Optional, Tuple
 
 from ansible_collections.datapath.lab.plugins.module_utils.command import Completed, Run, runner_of
 from ansible_collections.datapath.lab.plugins.module_utils.counters.meter import Ends, answer_of, cost_metrics, metered
@@ -23,6 +23,7 @@ from ansible_collections.datapath.lab.plugins.module_utils.errors import (
     ParseError,
 )
 from ansible_collections.datapath.lab.plugins.module_utils.measurement import Measurement, utc_now
+from ansible_collections.datapath.lab.plugins.module_utils.pinning import pinned, usable_cpus
 from ansible_collections.datapath.lab.plugins.module_utils.workloads.tool import Params, Reading, Tool
 
 # A tool that hangs (redis-benchmark 6 does so for ever when nobody listens) is ended this long after its predicted end.
@@ -33,11 +34,12 @@ TIMED_OUT = (124, 137)
 
 @dataclass(frozen=True)
 class Node:
-    """The node as this code sees it: how a command is started, and where a program is."""
+    """The node as this code sees it: how a command is started, where a program is, and which CPUs there are."""
 
     run: Run
     find: Callable[[str], Optional[str]]
     meter: Callable[..., Tuple[Completed, Ends]] = metered
+    cpus: Callable[[], Iterable[int]] = usable_cpus
 
     @staticmethod
     def of(module: Any) -> Node:
@@ -53,7 +55,7 @@ def perform(tool: Tool, params: Params, node: Node, check_mode: bool) -> dict[st
     tool.validate(params)
     with tempfile.TemporaryDirectory(prefix="datapath-lab-") as scratch:
         program, *options = tool.argv(params, scratch)
-        argv = [*_into(params.get("namespace")), program, *options]
+        argv = [*pinned(tool.name, params.get("cpus"), node.cpus()), *_into(params.get("namespace")), program, *options]
         predicted = tool.seconds(params)
         if check_mode:
             return {"changed": False, "argv": argv, "predicted_s": predicted}
@@ -143,9 +145,7 @@ def _metered(params: Params, node: Node, run: Callable[[], Completed]) -> Tuple[
     return node.meter(run, (lambda: answer_of(address, port)) if address else None)
 
 
-def _measurement(
-    tool: Tool, reading: Reading, argv: list[str], version: str, started: str, duration: float, ends: Optional[Ends]
-) -> Measurement:
+def _measurement(tool: Tool, reading: Reading, argv: list[str], version: str, started: str, duration: float, ends: Optional[Ends]) -> Measurement:
     metrics = dict(reading.metrics)
     counters: dict[str, Any] = {"tool": {**reading.facts, "not_measured": list(reading.not_measured)}}
     if ends is not None:

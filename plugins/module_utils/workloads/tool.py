@@ -78,6 +78,7 @@ COMMON = (
     Option("raw_dir", "path"),
     Option("timeout_s", "float", least=1),
     Option("namespace", "str"),
+    Option("cpus", "str"),
 )
 # The name of a namespace is the name of a file in /run/netns.
 NAMESPACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")

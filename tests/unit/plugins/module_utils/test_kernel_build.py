@@ -18,9 +18,7 @@ from ansible_collections.datapath.lab.plugins.module_utils.errors import Invalid
 
 RELEASE = "6.12.107+deb13-cloud-amd64"
 KERNEL = build.Kernel(RELEASE, "6.12.107-1")
-PLACE = build.Place(
-    "trixie", ("deb http://mirror.example/debian trixie main", "deb http://mirror.example/security trixie-security main"), {}
-)
+PLACE = build.Place("trixie", ("deb http://mirror.example/debian trixie main", "deb http://mirror.example/security trixie-security main"), {})
 CTL = "net/netfilter/ipvs/ip_vs_ctl.c"
 FITTING = f"--- a/{CTL}\n+++ b/{CTL}\n@@ -1,3 +1,3 @@\n one\n-two\n+TWO\n three\n"
 MISFIT = f"--- a/{CTL}\n+++ b/{CTL}\n@@ -1,3 +1,3 @@\n one\n-zwei\n+TWO\n three\n"
@@ -335,6 +333,4 @@ def test_place_is_what_apt_says() -> None:
     place = build.place_of(run, "trixie", "", "debian", "bookworm")
     assert place.archives == ("deb http://mirror.example/debian trixie main", "deb http://mirror.example/security trixie-security main")
     assert place.proxy == {"Acquire::http::Proxy": "http://proxy.example:3128/"}
-    assert build.place_of(run, "trixie", "http://own.example/debian", "debian", "bookworm").archives == (
-        "deb http://own.example/debian trixie main",
-    )
+    assert build.place_of(run, "trixie", "http://own.example/debian", "debian", "bookworm").archives == ("deb http://own.example/debian trixie main",)

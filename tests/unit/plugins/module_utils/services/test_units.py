@@ -22,9 +22,7 @@ from hypothesis import strategies as st
 
 
 def test_a_unit_takes_words_as_they_are() -> None:
-    assert command_line(["/bin/a", "daemon off;", 'say "x"', "50%", "$HOME", "a\\b", ""]) == (
-        r'"/bin/a" "daemon off;" "say \"x\"" "50%%" "$$HOME" "a\\b" ""'
-    )
+    assert command_line(["/bin/a", "daemon off;", 'say "x"', "50%", "$HOME", "a\\b", ""]) == (r'"/bin/a" "daemon off;" "say \"x\"" "50%%" "$$HOME" "a\\b" ""')
     with pytest.raises(InvalidValueError, match="control characters"):
         command_line(["/bin/a", "x\nExecStartPre=/bin/b"])
 
@@ -101,8 +99,7 @@ class Systemctl:
             return Completed(tuple(argv), 1, "", "Failed: no\n")
         if verb == "show":
             blocks = [
-                f"Id={name}\nActiveState={'active' if self.active.get(name) else 'inactive'}\n"
-                f"UnitFileState={'enabled' if self.enabled.get(name) else ''}\n"
+                f"Id={name}\nActiveState={'active' if self.active.get(name) else 'inactive'}\nUnitFileState={'enabled' if self.enabled.get(name) else ''}\n"
                 for name in names
             ]
             return Completed(tuple(argv), 0, "\n".join(blocks), "")
@@ -149,7 +146,7 @@ def systemctl(tmp_path: Path) -> Systemctl:
 
 
 def node(tmp_path: Path, run: Any, keeper: Any = None, lacking: Sequence[str] = ()) -> Node:
-    return Node(run, keeper, str(tmp_path / "lib"), str(tmp_path / "units"), str(tmp_path / "units"), lambda _argvs: lacking)
+    return Node(run, keeper, str(tmp_path / "lib"), str(tmp_path / "units"), str(tmp_path / "units"), lambda _programs: lacking, lambda: [0, 1])
 
 
 class TestUnits:
@@ -159,6 +156,17 @@ class TestUnits:
         assert made["changed"] and [target["port"] for target in made["targets"]] == [12865, 8080, 7117]
         assert set(systemctl.active) == {f"datapath-lab-{name}.service" for name in NAMES}
         assert sorted(os.listdir(tmp_path / "lib")) == ["counters_responder.py", "nginx.conf"]
+
+    def test_on_some_cpus_only(self, tmp_path: Path, systemctl: Systemctl) -> None:
+        here = node(tmp_path, systemctl)
+        present(here, NAMES, "10.0.0.2", {}, "auto", False, "1")
+        texts = {name: (tmp_path / f"units/datapath-lab-{name}.service").read_text() for name in NAMES}
+        assert 'ExecStart="/usr/bin/taskset" "--cpu-list" "1" "/usr/bin/netserver"' in texts["netserver"]
+        # The responder is no load: it may run where the servers do not.
+        assert "taskset" in texts["nginx"] and "taskset" not in texts["counters"]
+        with pytest.raises(InvalidValueError, match="names CPU 2; allowed are 0-1"):
+            present(here, NAMES, "10.0.0.2", {}, "auto", False, "1-2")
+        assert present(here, NAMES, "10.0.0.2", {}, "auto", False)["changed"]
 
     def test_a_second_time_changes_nothing(self, tmp_path: Path, systemctl: Systemctl) -> None:
         here = node(tmp_path, systemctl)
@@ -219,7 +227,7 @@ def test_programs_that_are_missing_are_named_before_anything_is_written(tmp_path
 
 
 def test_missing_programs() -> None:
-    assert units.missing([["/bin/sh", "-c"], ["/nonexistent/b"], ["/nonexistent/a"], ["/nonexistent/a", "x"]]) == ["/nonexistent/a", "/nonexistent/b"]
+    assert units.missing(["/bin/sh", "/nonexistent/b", "/nonexistent/a", "/nonexistent/a"]) == ["/nonexistent/a", "/nonexistent/b"]
 
 
 class TestSupervised:

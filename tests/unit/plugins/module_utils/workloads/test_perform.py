@@ -143,7 +143,7 @@ class Machine:
     def meter(self, action: Callable[[], Completed], remote: Any = None) -> Any:
         self.remote = remote
         times = CpuTimes(100, 0, 100, 700, 0, 0, 100, 0)
-        delta = Delta(10.0, "boot", "node", 100, {"0": times}, 5, {}, {}, [], {}, {})
+        delta = Delta(10.0, "boot", "node", 100, {"0": times}, 5, {}, {}, [], {}, {}, 50)
         return action(), Ends(delta, None, 1.5)
 
     def node(self) -> Node:
@@ -173,7 +173,7 @@ def test_result_is_the_contract(tmp_path: Path) -> None:
     assert json.loads(json.dumps(result)) == result
     assert Path(result["raw_file"]).read_text() == result["raw"]
     assert result["raw"].startswith("THROUGHPUT=66013.20") and "a word" in result["raw"]
-    # 1.5 s of the tool and 100 ticks of softirq at 100 Hz over 66013.2 transactions in 1 s.
+    # Not idle for 3 s of 10 s, of which others had 50 ticks at 100 Hz, over 66013.2 transactions in 1 s.
     assert measurement["metrics"]["cpu_local_us_per_request"]["value"] == pytest.approx(2.5e6 / 66013.2)
     assert measurement["counters"]["local"]["cpu"]["workload_s"] == 1.5
     assert measurement["counters"]["tool"]["values"]["THROUGHPUT_UNITS"] == "Trans/s"
@@ -205,6 +205,16 @@ def test_a_tool_that_hangs_is_ended(rc: int) -> None:
     machine = netperf_machine(rc, "")
     with pytest.raises(CommandError, match="did not end within 3 s"):
         perform(netperf.TOOL, params(netperf.TOOL, test="TCP_RR", timeout_s=2.5), machine.node(), False)
+
+
+def test_the_tool_s_own_cpus() -> None:
+    here = Node(netperf_machine().run, lambda program: program, cpus=lambda: [0, 1, 2, 3])
+    given = params(netperf.TOOL, test="TCP_RR", cpus="2-3", namespace="pod1")
+    assert perform(netperf.TOOL, given, here, True)["argv"][:6] == [
+        "/usr/bin/taskset", "--cpu-list", "2-3", "nsenter", "--net=/run/netns/pod1", "--",
+    ]  # fmt: skip
+    with pytest.raises(InvalidValueError, match="netperf: cpus '4' names CPU 4; allowed are 0-3"):
+        perform(netperf.TOOL, {**given, "cpus": "4"}, here, True)
 
 
 def test_a_tool_that_is_missing() -> None:
