@@ -6,15 +6,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: lab_lines
-short_description: Tell in lines to be read what is there of the embedded lab
+short_description: Tell in lines to be read what is there of a lab
 version_added: "0.1.0"
 author:
   - Datapath Lab contributors (@datapath-lab)
 description:
-  - Takes what M(datapath.lab.lab_info) returns and says it, one line per guest.
+  - Takes what M(datapath.lab.lab_info) or M(datapath.lab.netns_lab_info) returns and says it, one line per guest or node.
 options:
   _input:
-    description: The result of M(datapath.lab.lab_info).
+    description: The result of M(datapath.lab.lab_info) or M(datapath.lab.netns_lab_info).
     type: dict
     required: true
 """
@@ -42,9 +42,17 @@ def _line(guest: Mapping[str, Any]) -> str:
     return f"{guest['name']}: running ({guest['accelerator'] or 'accelerator unknown'}), process {guest['pid']}, {up}"
 
 
+def _node_line(node: Mapping[str, Any]) -> str:
+    if not node["runs"]:
+        return f"{node['name']}: ended"
+    cards = (f"{name} {' '.join(card['addresses'])}".rstrip() for name, card in sorted(node["cards"].items()))
+    return f"{node['name']}: running (namespaces), process {node['pid']}, {', '.join(cards) or 'no card'}"
+
+
 def lab_lines(info: Mapping[str, Any]) -> list[str]:
-    """Return what is there of a lab, one line per guest."""
-    return [_line(guest) for guest in info["guests"]] or ["No lab is there; the playbook lab_up makes one."]
+    """Return what is there of a lab, one line per guest or node."""
+    lines = [_line(guest) for guest in info.get("guests", [])] + [_node_line(node) for node in info.get("nodes", [])]
+    return lines or ["No lab is there; the playbook lab_up makes one."]
 
 
 class FilterModule:

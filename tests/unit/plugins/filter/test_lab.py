@@ -36,3 +36,18 @@ def test_a_guest_is_told_in_one_line(guest: Dict[str, Any], line: str) -> None:
 
 def test_no_lab_says_how_to_make_one() -> None:
     assert Lines().filters()["lab_lines"]({"guests": []}) == ["No lab is there; the playbook lab_up makes one."]
+
+
+@pytest.mark.parametrize(
+    ("node", "line"),
+    [
+        (
+            {"name": "lb1", "runs": True, "pid": 4711, "cards": {"data0": {"addresses": ["198.18.1.1/24"]}}},
+            "lb1: running (namespaces), process 4711, data0 198.18.1.1/24",
+        ),
+        ({"name": "wire.data", "runs": True, "pid": 12, "cards": {}}, "wire.data: running (namespaces), process 12, no card"),
+        ({"name": "lb1", "runs": False, "pid": None, "cards": {}}, "lb1: ended"),
+    ],
+)
+def test_a_node_of_namespaces_is_told_in_one_line(node: Dict[str, Any], line: str) -> None:
+    assert Lines().filters()["lab_lines"]({"nodes": [node]}) == [line]
