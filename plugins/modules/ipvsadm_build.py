@@ -18,49 +18,13 @@ description:
     names, and RV(build) says so.
   - Keeps the result in a cache under a hash of everything that decides what it holds, and finds it there again.
   - Runs on the builder. A build that is interrupted leaves nothing that looks finished.
-requirements:
-  - mmdebstrap and root on the builder
-attributes:
-  check_mode:
-    description: Can run in C(check_mode) and return changed status prediction without modifying target.
-    support: full
-    details: In C(check_mode) nothing is built; whether a finished build is there is returned.
-  diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
-    support: full
-  idempotent:
-    description: When run twice in a row outside C(check_mode), with the same arguments, the second invocation indicates no change.
-    support: full
+extends_documentation_fragment:
+  - datapath.lab.build
 options:
   version:
     description: Upstream version of the source package.
     type: str
     required: true
-  patches:
-    description: Patches in the order in which they are applied, each without any fuzz.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      name:
-        description: File name of the patch, for messages.
-        type: str
-        required: true
-      text:
-        description: The patch, a unified diff whose paths have one leading component.
-        type: str
-        required: true
-  cache_dir:
-    description: Directory of the cache; needs about 2 GiB.
-    type: path
-    required: true
-  suite:
-    description: Debian release of the nodes.
-    type: str
-    default: trixie
-  mirror:
-    description: URI of the archive, in place of the one that the builder's own apt configuration names. Empty means unset.
-    type: str
 """
 
 EXAMPLES = r"""
@@ -102,58 +66,19 @@ files:
   sample: {base: /root/.cache/datapath.lab/build/done/9a0b/ipvsadm-base, patched: /root/.cache/datapath.lab/build/done/9a0b/ipvsadm-patched}
 """
 
-import os
-from pathlib import Path
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.facts.system.distribution import Distribution
-from ansible_collections.datapath.lab.plugins.module_utils import kernel_build
-from ansible_collections.datapath.lab.plugins.module_utils.command import runner_of
-from ansible_collections.datapath.lab.plugins.module_utils.errors import LabError
-from ansible_collections.datapath.lab.plugins.module_utils.qemu.image import free_bytes
-
-PATCH = {"name": {"type": "str", "required": True}, "text": {"type": "str", "required": True}}
+from ansible_collections.datapath.lab.plugins.module_utils.build_module import build, spec
+from ansible_collections.datapath.lab.plugins.module_utils.kernel_build import Ipvsadm
 
 
-def main():
+def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
-        argument_spec={
-            "version": {"type": "str", "required": True},
-            "patches": {"type": "list", "elements": "dict", "default": [], "options": PATCH},
-            "cache_dir": {"type": "path", "required": True},
-            "suite": {"type": "str", "default": "trixie"},
-            "mirror": {"type": "str"},
-        },
-        supports_check_mode=True,
+    module = AnsibleModule(argument_spec=spec({"version": {"type": "str", "required": True}}), supports_check_mode=True)
+    build(
+        module,
+        lambda workshop, given, patches: Ipvsadm(workshop, given["version"], patches, given["suite"]),
+        lambda directory: {"files": {name: str(directory / f"ipvsadm-{name}") for name in ("base", "patched")}},
     )
-    given, run = module.params, runner_of(module)
-    try:
-        cache = Path(given["cache_dir"])
-        patches = [kernel_build.Patch(**patch) for patch in given["patches"]]
-        workshop = kernel_build.Workshop(run, cache)
-        work = kernel_build.Ipvsadm(workshop, given["version"], patches, given["suite"])
-        manifest = workshop.finished(work.inputs)
-        changed = manifest is None
-        if changed:
-            kernel_build.check_builder(os.geteuid(), module.get_bin_path("mmdebstrap"), free_bytes(cache) // 1024**2, cache)
-        if changed and not module.check_mode:
-            host = Distribution(module).get_distribution_facts()
-            place = kernel_build.place_of(run, given["suite"], given["mirror"], host["distribution"].lower(), host["distribution_release"])
-            with workshop.lock():
-                # Another run may have built it while this one waited.
-                manifest = workshop.finished(work.inputs) or work.build(place)
-    except LabError as error:
-        module.fail_json(msg=str(error))
-    directory = workshop.directory(work.inputs)
-    result = {
-        "key": directory.name, "directory": str(directory), "finished": manifest is not None,
-        "files": {name: str(directory / f"ipvsadm-{name}") for name in ("base", "patched")},
-    }
-    if manifest is not None:
-        result["build"] = {name: value for name, value in manifest.items() if name != "inputs"}
-    diff = {"before": "" if changed else f"{directory.name}\n", "after": f"{directory.name}\n"}
-    module.exit_json(changed=changed, diff=diff, **result)
 
 
 if __name__ == "__main__":

@@ -203,12 +203,8 @@ def forest(name: str, title: str, rows: Sequence[ForestRow], margin: float, refe
     :param reference: name of what stands left of 1.
     :param arm: name of what stands right of it.
     """
-    alt = ". ".join(
-        f"{row.label}: {row.text} {row.word}".strip() + (f", published {row.published:.3g}" if row.published else "") for row in rows
-    )
-    return Drawing(
-        name, title, alt, *(_finish(_forest(rows, margin, reference, arm, wide), name, title, alt, wide) for wide in (True, False))
-    )
+    alt = ". ".join(f"{row.label}: {row.text} {row.word}".strip() + (f", published {row.published:.3g}" if row.published else "") for row in rows)
+    return Drawing(name, title, alt, *(_finish(_forest(rows, margin, reference, arm, wide), name, title, alt, wide) for wide in (True, False)))
 
 
 def values(name: str, title: str, unit: str, labels: Sequence[str], series: Sequence[Series]) -> Drawing:
@@ -217,9 +213,7 @@ def values(name: str, title: str, unit: str, labels: Sequence[str], series: Sequ
     return Drawing(name, title, alt, *(_finish(_values(labels, series, unit, wide), name, title, alt, wide) for wide in (True, False)))
 
 
-def curves(
-    name: str, title: str, x_label: str, y_label: str, xs: Sequence[float], series: Sequence[Series], ceiling: Ceiling | None = None
-) -> Drawing:
+def curves(name: str, title: str, x_label: str, y_label: str, xs: Sequence[float], series: Sequence[Series], ceiling: Ceiling | None = None) -> Drawing:
     """Draw one line per arm over a numeric axis with its interval as a band, and the ceiling that no run can pass."""
     alt = _alt_of_series([f"{x_label} {x:g}" for x in xs], series, y_label)
     if ceiling:
@@ -345,16 +339,9 @@ def _finish(raw: str, name: str, title: str, alt: str, wide: bool) -> str:
 
 def _bounds(rows: Sequence[ForestRow], margin: float) -> tuple[float, float]:
     valid = [row for row in rows if row.verdict != "invalid"]
-    centres = [row.ratio for row in valid if row.ratio and row.ratio > 0] + [
-        row.published for row in rows if row.published and row.published > 0
-    ]
+    centres = [row.ratio for row in valid if row.ratio and row.ratio > 0] + [row.published for row in rows if row.published and row.published > 0]
     centres += [1 - margin, 1 + margin]
-    ends = [
-        end
-        for row in valid
-        for end in (row.low, row.high, row.published_low, row.published_high)
-        if end is not None and end > 0 and math.isfinite(end)
-    ]
+    ends = [end for row in valid for end in (row.low, row.high, row.published_low, row.published_high) if end is not None and end > 0 and math.isfinite(end)]
     # One interval without end must not squeeze all others into a line.
     low = max(min([*centres, *ends]), min(centres) / 3)
     high = min(max([*centres, *ends]), max(centres) * 3)
@@ -442,16 +429,10 @@ def _forest(rows: Sequence[ForestRow], margin: float, reference: str, arm: str, 
         if any(row.published for row in rows):
             handles.insert(
                 1,
-                Line2D(
-                    [], [], color="none", marker="D", markersize=7, markerfacecolor="none", markeredgecolor=_ink("ink"), label="published"
-                ),
+                Line2D([], [], color="none", marker="D", markersize=7, markerfacecolor="none", markeredgecolor=_ink("ink"), label="published"),
             )
         if any(row.verdict == "inconclusive" for row in rows):
-            handles.append(
-                Line2D(
-                    [], [], color=_ink("inconclusive"), marker="o", markersize=7, markerfacecolor="none", linewidth=2, label="not resolved"
-                )
-            )
+            handles.append(Line2D([], [], color=_ink("inconclusive"), marker="o", markersize=7, markerfacecolor="none", linewidth=2, label="not resolved"))
         _legend(figure, handles, 4 if wide else 2)
         return _write(figure)
 
@@ -543,9 +524,7 @@ def _values(labels: Sequence[str], series: Sequence[Series], unit: str, wide: bo
                     fontsize=12,
                 )
             else:
-                axes.text(
-                    0, y - 0.5 + 9 / step, printable(label, 44), transform=across, ha="left", va="center", color=_ink("ink"), fontsize=12
-                )
+                axes.text(0, y - 0.5 + 9 / step, printable(label, 44), transform=across, ha="left", va="center", color=_ink("ink"), fontsize=12)
             if y and not single:
                 axes.axhline(y - 0.5, color=_ink("grid"), linewidth=0.8, zorder=0.5)
         for number, one in enumerate(series):
@@ -568,9 +547,7 @@ def _value_mark(axes: Any, value: Value, y: float, slot: int) -> None:
 
 def _handle(one: Series, line: bool = False) -> Line2D:
     colour = _colour(one.slot)
-    return Line2D(
-        [], [], color=colour, marker=_marker(one.slot), markersize=6, linewidth=1.8 if line else 0, label=printable(one.label, 30)
-    )
+    return Line2D([], [], color=colour, marker=_marker(one.slot), markersize=6, linewidth=1.8 if line else 0, label=printable(one.label, 30))
 
 
 def _curves(x_label: str, y_label: str, xs: Sequence[float], series: Sequence[Series], ceiling: Ceiling | None, wide: bool) -> str:
@@ -584,9 +561,7 @@ def _curves(x_label: str, y_label: str, xs: Sequence[float], series: Sequence[Se
             known = [(x, value) for x, value in zip(xs, one.values) if value is not None]
             banded = [(x, value.low, value.high) for x, value in known if value.low is not None and value.high is not None]
             if banded:
-                axes.fill_between(
-                    [b[0] for b in banded], [b[1] for b in banded], [b[2] for b in banded], color=_colour(one.slot), alpha=0.18, linewidth=0
-                )
+                axes.fill_between([b[0] for b in banded], [b[1] for b in banded], [b[2] for b in banded], color=_colour(one.slot), alpha=0.18, linewidth=0)
             axes.plot(
                 [x for x, _value in known],
                 [value.mean for _x, value in known],

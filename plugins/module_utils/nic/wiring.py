@@ -23,6 +23,18 @@ COMMON: Dict[str, Any] = {
     "lenient": {"type": "bool", "default": False},
     "confirm_within": {"type": "int", "default": 0},
 }
+# The options of the documentation fragment "steering".
+STEERING: Dict[str, Any] = {
+    "rps": {"type": "str", "choices": ["off", "all_but_irq", "numa", "mask"]},
+    "rps_mask": {"type": "str"},
+    "rfs": {"type": "int"},
+    "rfs_flow_count": {"type": "int"},
+    "xps": {"type": "str", "choices": ["off", "one_per_queue", "rxqs", "list"]},
+    "xps_cpus": {"type": "list", "elements": "str"},
+    "cpus": {"type": "str"},
+    "threaded": {"type": "bool"},
+    "backlog": {"type": "int"},
+}
 
 
 def host_of(module: Any) -> Host:
@@ -47,9 +59,7 @@ def plain(values: Optional[Mapping[str, Any]]) -> Dict[str, Any]:
         elif text == "max":
             found[name.replace("_", "-")] = text
         else:
-            raise InvalidValueError(
-                f"{name} cannot be {value!r}: allowed are whole numbers, true, false and, where there is a maximum, 'max'."
-            )
+            raise InvalidValueError(f"{name} cannot be {value!r}: allowed are whole numbers, true, false and, where there is a maximum, 'max'.")
     return found
 
 
@@ -72,6 +82,11 @@ def given(params: Mapping[str, Any], *names: str) -> Dict[str, Any]:
 def attributes(params: Mapping[str, Any]) -> Dict[str, int]:
     """Return the settings that every device has in sysfs, of those that were given."""
     return {name: int(value) for name, value in given({name: params.get(name) for name in ATTRIBUTES}, *ATTRIBUTES).items()}
+
+
+def steering(params: Mapping[str, Any]) -> Dict[str, Any]:
+    """Return the part of a policy that the options of STEERING make."""
+    return given(params, "rps", "rps_mask", "rfs", "rfs_flow_count", "xps", "xps_cpus", "cpus", "backlog")
 
 
 def irq_wish(policy: str, cpus: Optional[str]) -> Dict[str, Any]:
