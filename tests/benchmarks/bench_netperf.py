@@ -12,7 +12,6 @@ it runs with real-time priority, so that the interval is that of the comparison 
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
 import shutil
@@ -21,48 +20,33 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Generator
+
+import bias
+from bias import ROOT
 
 NAMES = ("netperf_bias_loopback",)
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-PAIRS = 40
-SECONDS = 1
-# The part by which the module's result may differ from raw netperf's.
-TARGET = 0.01
+PAIRS = 70
+SECONDS = 2
+# Of both ends, so that the way between two CPUs is not part of it.
+CPU = max(os.sched_getaffinity(0))
 # netperf refuses a machine that has no address but the loopback's.
 ADDRESS = "192.0.2.1"
 COUNTERS_PORT = 7117
 
-sys.path.insert(0, str(ROOT / ".collections"))
-
 
 def run() -> list[dict[str, Any]]:
     """Measure both and return the ratio module/raw."""
-    from ansible_collections.datapath.lab.plugins.plugin_utils.statistics import t_interval
-
     with tempfile.TemporaryDirectory() as directory:
-        logarithms = []
-        for place in _session(directory):
-            first, second = (_raw, _module) if len(logarithms) % 2 == 0 else (_module, _raw)
-            rates = {first: first(place), second: second(place)}
-            logarithms.append(math.log(rates[_module] / rates[_raw]))
-            if len(logarithms) == PAIRS:
-                break
-    middle, low, high = (math.exp(float(value)) for value in t_interval(logarithms))
-    return [
-        {
-            "name": NAMES[0],
-            "value": middle,
-            "unit": "module/raw",
-            "better": "neither",
-            "ci95": [low, high],
-            "target": 1 + TARGET,
-            "met": abs(middle - 1) <= TARGET,
-            "substrate": "netns",
-            "accelerator": "native",
-        }
-    ]
+        place = _session(directory)
+        try:
+            where = next(place)
+            logarithms = bias.pairs(NAMES[0], PAIRS, lambda: _raw(where), lambda: _module(where), CPU)
+        finally:
+            # Ends the namespaces.
+            place.close()
+    return [bias.entry(NAMES[0], logarithms, "netns")]
 
 
 def _programs() -> Path:
@@ -77,13 +61,13 @@ def _programs() -> Path:
     return trees[-1].parents[2]
 
 
-def _session(directory: str) -> Iterator[dict[str, Any]]:
-    """Yield, again and again, where to run; the namespace and its servers end with the generator."""
-    tree, cpu = _programs(), max(os.sched_getaffinity(0))
+def _session(directory: str) -> Generator[dict[str, Any], None, None]:
+    """Yield where to run; the namespace and its servers end with the generator."""
+    tree = _programs()
     for name in ("netperf", "netserver"):
         wrapper = Path(directory) / name
         # Both on one CPU and before all else: what is compared is the harness, and not what the machine does besides.
-        wrapper.write_text(f'#!/bin/sh\nexec chrt --fifo 1 taskset -c {cpu} chroot {tree} /usr/bin/{name} "$@"\n')
+        wrapper.write_text(f'#!/bin/sh\nexec chrt --fifo 1 taskset -c {CPU} chroot {tree} /usr/bin/{name} "$@"\n')
         wrapper.chmod(0o755)
     environment = {**os.environ, "PATH": f"{directory}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT / ".collections")}
     # The namespaces live as long as this process, which waits for the end of its input.
@@ -104,8 +88,7 @@ def _session(directory: str) -> Iterator[dict[str, Any]]:
             servers.append(subprocess.Popen([*enter, *line], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
         place = {"enter": enter, "environment": environment}
         _wait(place)
-        while True:
-            yield place
+        yield place
     finally:
         for server in servers:
             server.terminate()
@@ -138,7 +121,7 @@ def _module(place: dict[str, Any]) -> float:
     """Return the transactions per second that the module measures."""
     options = {"host": ADDRESS, "test": "TCP_RR", "duration": SECONDS, "counters_remote": ADDRESS, "counters_port": COUNTERS_PORT}
     done = subprocess.run(
-        [*place["enter"], sys.executable, "-m", "ansible_collections.datapath.lab.plugins.modules.netperf"],
+        ["taskset", "--cpu-list", str(CPU), *place["enter"], sys.executable, "-m", "ansible_collections.datapath.lab.plugins.modules.netperf"],
         input=json.dumps({"ANSIBLE_MODULE_ARGS": options}),
         env=place["environment"],
         capture_output=True,

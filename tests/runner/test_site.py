@@ -109,9 +109,7 @@ def test_check_mode_on_a_lab_that_is_up_changes_nothing(site: Any, results: Path
     assert checked.rc == 0
     assert tasks_done(checked, "lb1") > 10
     # The one change that would be made is a new plan, with its measurements.
-    would_change = [
-        event["event_data"]["task"] for event in checked.events if event["event"] == "runner_on_ok" and event["event_data"]["res"].get("changed")
-    ]
+    would_change = [event["event_data"]["task"] for event in checked.events if event["event"] == "runner_on_ok" and event["event_data"]["res"].get("changed")]
     assert [name.partition(" for ")[0] for name in would_change] == ["Plan | Draw randomised blocks"]
     assert sorted(path.name for path in (results / "ipvs_dump").iterdir()) == before
 
