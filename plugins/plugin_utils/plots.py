@@ -273,6 +273,31 @@ def _axes(figure: Figure, left: float, right: float, top: float, bottom: float) 
     return axes
 
 
+class _Marks:
+    """Marks and horizontal lines that are drawn together where they look alike: a plot of fifty rows would else be a thousand artists."""
+
+    def __init__(self) -> None:
+        self._points: dict[tuple[tuple[str, Any], ...], tuple[list[float], list[float]]] = {}
+        self._lines: dict[tuple[tuple[str, Any], ...], list[tuple[float, float, float]]] = {}
+
+    def point(self, x: float, y: float, **style: Any) -> None:
+        """Keep a mark; ``style`` is that of ``Axes.plot``."""
+        xs, ys = self._points.setdefault(tuple(sorted(style.items())), ([], []))
+        xs.append(x)
+        ys.append(y)
+
+    def line(self, start: float, end: float, y: float, **style: Any) -> None:
+        """Keep a horizontal line; ``style`` is that of ``Axes.hlines``."""
+        self._lines.setdefault(tuple(sorted(style.items())), []).append((y, start, end))
+
+    def draw(self, axes: Any) -> None:
+        """Draw what was kept."""
+        for style, lines in self._lines.items():
+            axes.hlines(*zip(*lines), **dict(style))
+        for style, (xs, ys) in self._points.items():
+            axes.plot(xs, ys, linestyle="none", **dict(style))
+
+
 def _columns(labels: Sequence[str], wide: bool) -> int:
     """Return how many entries of a legend fit beside each other: each has a mark of about 5 letters before it."""
     letters = max((min(len(label), 30) for label in labels), default=0) + 6
@@ -371,6 +396,7 @@ def _forest(rows: Sequence[ForestRow], margin: float, reference: str, arm: str, 
         across = axes.get_yaxis_transform()
         # Words that stand over the grid cover it.
         behind = {"facecolor": _ink("paper"), "edgecolor": "none", "pad": 1.5}
+        marks = _Marks()
         for y, row in enumerate(rows):
             words_beside = f"{row.text} {row.word}".strip()
             if not wide and len(row.label) + len(words_beside) > 44:
@@ -379,14 +405,14 @@ def _forest(rows: Sequence[ForestRow], margin: float, reference: str, arm: str, 
             mark = y if wide else y + 0.2
             words = y if wide else y - 0.22
             colour = _ink(row.verdict if row.verdict in PALETTE else "invalid")
-            _interval(axes, row, mark, low, high, colour)
+            _interval(marks, row, mark, low, high, colour)
             if row.published and row.published_low and row.published_high:
-                ends = [max(row.published_low, low), min(row.published_high, high)]
-                axes.plot(ends, [mark, mark], color=_ink("ink"), linewidth=1, linestyle=(0, (2, 2)), zorder=3.8)
+                ends = max(row.published_low, low), min(row.published_high, high)
+                marks.line(*ends, mark, color=_ink("ink"), linewidth=1, linestyle=(0, (2, 2)), zorder=3.8)
             if row.published and low <= row.published <= high:
-                axes.plot(
-                    [row.published],
-                    [mark],
+                marks.point(
+                    row.published,
+                    mark,
                     marker="D",
                     markersize=7,
                     markerfacecolor="none",
@@ -418,6 +444,7 @@ def _forest(rows: Sequence[ForestRow], margin: float, reference: str, arm: str, 
                 bbox=None if wide else behind,
                 zorder=5,
             )
+        marks.draw(axes)
         sides = [printable(reference, 40), printable(arm, 40)]
         says = " is better" if wide or len("".join(sides)) <= 22 else ""
         for text, place, align in ((f"← {sides[0]}{says}", 0.0, "left"), (f"{sides[1]}{says} →", 1.0, "right")):
@@ -453,22 +480,22 @@ def _under(axes: Any, text: str, distance: int, place: float = 0.5, align: str =
     )
 
 
-def _interval(axes: Any, row: ForestRow, y: float, low: float, high: float, colour: str) -> None:
+def _interval(marks: _Marks, row: ForestRow, y: float, low: float, high: float, colour: str) -> None:
     if row.ratio is None or row.ratio <= 0 or row.verdict == "invalid":
-        axes.plot([1], [y], marker="x", markersize=7, color=colour, zorder=3)
+        marks.point(1, y, marker="x", markersize=7, color=colour, zorder=3)
         return
     start = row.low if row.low is not None and row.low > 0 else 0.0
     end = row.high if row.high is not None else math.inf
-    axes.plot([max(start, low), min(end, high)], [y, y], color=colour, linewidth=2, solid_capstyle="butt", zorder=2)
+    marks.line(max(start, low), min(end, high), y, color=colour, linewidth=2, capstyle="butt", zorder=2)
     for bound, edge, arrow in ((start, low, "<"), (end, high, ">")):
         outside = bound < low if arrow == "<" else bound > high
         if outside:
-            axes.plot([edge], [y], marker=arrow, markersize=6, color=colour, clip_on=False, zorder=3)
+            marks.point(edge, y, marker=arrow, markersize=6, color=colour, clip_on=False, zorder=3)
         else:
-            axes.plot([bound], [y], marker="|", markersize=8, color=colour, markeredgewidth=1.6, zorder=3)
+            marks.point(bound, y, marker="|", markersize=8, color=colour, markeredgewidth=1.6, zorder=3)
     solid = row.verdict in ("better", "worse", "equivalent")
     face = colour if solid else _ink("paper")
-    axes.plot([row.ratio], [y], marker="o", markersize=7, markerfacecolor=face, markeredgecolor=colour, markeredgewidth=1.6, zorder=3.5)
+    marks.point(row.ratio, y, marker="o", markersize=7, markerfacecolor=face, markeredgecolor=colour, markeredgewidth=1.6, zorder=3.5)
 
 
 def _ends(series: Sequence[Series]) -> list[float]:
@@ -525,24 +552,26 @@ def _values(labels: Sequence[str], series: Sequence[Series], unit: str, wide: bo
                 )
             else:
                 axes.text(0, y - 0.5 + 9 / step, printable(label, 44), transform=across, ha="left", va="center", color=_ink("ink"), fontsize=12)
-            if y and not single:
-                axes.axhline(y - 0.5, color=_ink("grid"), linewidth=0.8, zorder=0.5)
+        if len(names) > 1 and not single:
+            axes.hlines([y - 0.5 for y in range(1, len(names))], 0, 1, transform=across, color=_ink("grid"), linewidth=0.8, zorder=0.5)
+        marks = _Marks()
         for number, one in enumerate(series):
             for row, value in enumerate(one.values):
                 if value is None:
                     continue
                 place = float(number) if single else row + (13.0 / step) * (number - (len(series) - 1) / 2)
-                _value_mark(axes, value, place if wide else place + 9.0 / step, one.slot)
+                _value_mark(marks, value, place if wide else place + 9.0 / step, one.slot)
+        marks.draw(axes)
         _under(axes, unit, 28)
         if not single:
             _legend(figure, [_handle(one) for one in series], columns)
         return _write(figure)
 
 
-def _value_mark(axes: Any, value: Value, y: float, slot: int) -> None:
+def _value_mark(marks: _Marks, value: Value, y: float, slot: int) -> None:
     if value.low is not None and value.high is not None:
-        axes.plot([value.low, value.high], [y, y], color=_colour(slot), linewidth=2, solid_capstyle="butt", zorder=2)
-    axes.plot([value.mean], [y], marker=_marker(slot), markersize=6, color=_colour(slot), linestyle="none", zorder=3)
+        marks.line(value.low, value.high, y, color=_colour(slot), linewidth=2, capstyle="butt", zorder=2)
+    marks.point(value.mean, y, marker=_marker(slot), markersize=6, color=_colour(slot), zorder=3)
 
 
 def _handle(one: Series, line: bool = False) -> Line2D:
