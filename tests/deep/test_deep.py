@@ -2,26 +2,31 @@
 # GNU General Public License v3.0 or later (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What takes longer than CI allows, on guests of its own: the whole race test, an experiment that is killed in the middle, and
-netns_datapath on guests.
+"""What takes longer than CI allows, on guests of its own: the whole race test, the same under a kernel that watches itself, an experiment
+that is killed in the middle, and netns_datapath on guests.
 
 Needs root. The lab is called ``deep`` and is taken down whatever happens.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
+import platform
 import signal
 import subprocess
 import time
 from collections import Counter
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Iterator
 
 import pytest
+from ansible_collections.datapath.lab.plugins.module_utils import kernel_build
 
 ROOT = Path(__file__).resolve().parents[2]
+ROLES = ROOT / "roles"
 LAB = ["-e", "lab_name=deep", "-e", "lab_port_base=22400"]
 ENVIRONMENT = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections")}
 
@@ -60,8 +65,17 @@ def records(run: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (run / "measurements.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
+def debug_kernel() -> ModuleType:
+    """Return the file beside this one."""
+    spec = importlib.util.spec_from_file_location("debug_kernel", Path(__file__).with_name("debug_kernel.py"))
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def test_dumps_that_race_against_changes(lab: None) -> None:
-    script = ROOT / "roles" / "kernel" / "files" / "races" / "ipvs_races.py"
+    script = ROLES / "kernel/files/races/ipvs_races.py"
     copy = json.dumps({"src": str(script), "dest": "/var/tmp/ipvs_races.py", "mode": "0755"})
     subprocess.run(
         ["ansible", "lb1", "-i", "lab", *LAB, "-m", "ansible.builtin.copy", "-a", copy],
@@ -74,6 +88,38 @@ def test_dumps_that_race_against_changes(lab: None) -> None:
     found = json.loads(on_node("python3", "/var/tmp/ipvs_races.py"))
     assert found["ok"] is True, found["failures"]
     print(f"{len(found['checks'])} of {len(found['checks'])} checks of dumps held")
+
+
+def test_the_same_under_a_kernel_that_watches_itself(lab: None) -> None:
+    debug = debug_kernel()
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "datapath.lab"
+    workshop = kernel_build.Workshop(debug.run, cache)
+    host = platform.freedesktop_os_release()
+    place = kernel_build.place_of(debug.run, "trixie", None, host["ID"], host["VERSION_CODENAME"])
+    kernel = kernel_build.kernel_of(on_node("uname", "-r"), on_node("uname", "-v"))
+    image = debug.build(workshop, place, kernel, debug.patches(ROLES / "kernel/files/patches" / kernel.series))
+    programs = workshop.directory(kernel_build.Ipvsadm(workshop, "1.31", debug.patches(ROLES / "ipvsadm/files/patches/1.31"), "trixie").inputs)
+    tools = {
+        "ipvs_races.py": ROLES / "kernel/files/races/ipvs_races.py",
+        **{name: programs / name for name in ("ipvsadm-base", "ipvsadm-patched")},
+    }
+    disk = max((cache / "images").glob("*/disk.raw"), key=lambda path: path.stat().st_mtime)
+
+    found = debug.race(image, disk, tools)
+
+    assert found["result"], found["last"]
+    assert found["complaints"] == []
+    assert found["result"]["ok"] is True, found["result"]["failures"]
+    print(f"{len(found['result']['checks'])} checks of dumps held under KASAN, lockdep and PROVE_RCU, after {found['result']['seconds']:.0f} s")
+
+
+def test_a_kernel_that_watches_itself_is_heard() -> None:
+    debug = debug_kernel()
+    console = "[  3.1] Run /bin/sh as init process\n[  9.4] BUG: KASAN: slab-use-after-free in ip_vs_genl_dump_service+0x1a/0x20\n"
+    assert len(debug.complaints(console)) == 1
+    assert debug.complaints("[  9.4] WARNING: possible circular locking dependency detected\n")
+    fragment = "CONFIG_KASAN=y\nCONFIG_NET=y\nCONFIG_SMP=y\nCONFIG_IP_VS_TAB_BITS=12\n# CONFIG_WERROR is not set\n"
+    assert debug.missing_symbols("CONFIG_KASAN=y\n# CONFIG_NET is not set\nCONFIG_SMP=m\n", fragment) == ["CONFIG_NET", "CONFIG_SMP"]
 
 
 def test_an_experiment_that_is_killed_goes_on(lab: None, tmp_path: Path) -> None:
