@@ -169,8 +169,10 @@ def _reason_to_replace(have: HaveNode, link: Optional[Link], want: Attachment) -
 def _creation(have: HaveNode, want: Attachment) -> List[str]:
     place = f" netns {want.namespace}" if want.namespace else ""
     if want.kind == "macvlan":
-        # The alias is set with the link: a name alone does not say whose it is.
-        return [f"link add link {want.lower} name {want.name}{place} type macvlan mode {want.mode}"]
+        # The link is made with its address: one that it is given later, udev (MACAddressPolicy=persistent) may replace by its own, since it
+        # takes an address that nobody has set for the kernel's random one.
+        address = f" address {want.mac}" if want.mac else ""
+        return [f"link add link {want.lower} name {want.name}{address}{place} type macvlan mode {want.mode}"]
     # An earlier pair on the same uplink has already switched it on; the first one knows what was before.
     earlier = [kept[1] for kept in map(_kept, have.own.links.values()) if kept and kept[0] == want.uplink]
     forwarding = int(earlier[0] if earlier else have.forwarding.get(str(want.uplink), False))
@@ -184,7 +186,7 @@ def _settings(have: HaveNode, want: Attachment, link: Optional[Link], place: Pla
     lines: List[str] = []
     if link is None:
         lines.append(f"link set {want.name} alias '{ALIAS}'")
-    if want.mac is not None and (link is None or link.mac != want.mac):
+    if want.mac is not None and (want.kind != "macvlan" if link is None else link.mac != want.mac):
         lines.append(f"link set {want.name} address {want.mac}")
     if want.mtu is not None and (link is None or link.mtu != want.mtu):
         lines.append(f"link set {want.name} mtu {want.mtu}")

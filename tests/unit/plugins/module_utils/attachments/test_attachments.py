@@ -91,6 +91,12 @@ def test_a_macvlan_of_the_node_itself_needs_no_namespace():
     assert lines(actions)[0] == "link add link data0 name mv0 type macvlan mode bridge"
 
 
+def test_a_macvlan_is_made_with_its_address_which_udev_would_replace_by_its_own():
+    actions = plan_present(bare(), [macvlan_of(macvlan(namespace=None, name="mv0", mac="02:00:00:00:00:0f"))])
+    assert lines(actions)[0] == "link add link data0 name mv0 address 02:00:00:00:00:0f type macvlan mode bridge"
+    assert not [line for line in lines(actions)[1:] if "02:00:00:00:00:0f" in line]
+
+
 def test_a_namespace_behind_veth_is_routed_and_forwarding_is_switched_for_two_interfaces_alone():
     actions = plan_present(bare(), [veth_of(veth())])
     assert "link add name dp-veth type veth peer name eth0 netns pod2" in lines(actions)
