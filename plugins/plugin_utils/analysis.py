@@ -17,7 +17,6 @@ Rules that this file keeps:
 
 from __future__ import annotations
 
-import gc
 import math
 import os
 from array import array
@@ -27,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, Optional, 
 
 from ansible_collections.datapath.lab.plugins.plugin_utils import physics
 from ansible_collections.datapath.lab.plugins.plugin_utils import statistics as st
+from ansible_collections.datapath.lab.plugins.plugin_utils.fast_json import without_collection
 from ansible_collections.datapath.lab.plugins.plugin_utils.plan import CONTROL_SUFFIX, counted
 from ansible_collections.datapath.lab.plugins.plugin_utils.record import Record, read_records, unmeasured_rules
 from ansible_collections.datapath.lab.plugins.plugin_utils.results import read_plan
@@ -180,15 +180,9 @@ def read_measured(directory: str, plan: Mapping[str, Any]) -> Measured:
     """Read the measurements of a results directory."""
     st.require_numerics()
     measured = Measured(plan)
-    # What is read makes no cycles; looking for some among a hundred thousand runs would take a third of the time.
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
+    with without_collection():
         for record in read_records(directory):
             measured.add(record)
-    finally:
-        if collecting:
-            gc.enable()
     return measured
 
 

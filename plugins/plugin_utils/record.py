@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ansible_collections.datapath.lab.plugins.module_utils.errors import InvalidValueError, LabError
+from ansible_collections.datapath.lab.plugins.plugin_utils.fast_json import loads
 
 FILE_NAME = "measurements.jsonl"
 WITNESS_STATES = ("proved", "refuted", "missing")
@@ -180,7 +181,7 @@ def read_records(directory: str) -> Iterator[Record]:
             if not line.endswith(b"\n"):
                 return
             try:
-                record = record_of(json.loads(line))
+                record = record_of(loads(line))
                 key = record.key
                 if key in seen:
                     raise LabError(f"records attempt {record.attempt} at run {record.run} again; the file was changed by another hand.")

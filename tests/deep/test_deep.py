@@ -50,14 +50,17 @@ def on_node(*argv: str) -> str:
     done = subprocess.run(
         ["ansible", "lb1", "-i", "lab", *LAB, "-m", "ansible.builtin.command", "-a", json.dumps({"argv": list(argv)})],
         cwd=ROOT,
-        env={**ENVIRONMENT, "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"},
+        env=ENVIRONMENT,
         check=False,
         capture_output=True,
         text=True,
         timeout=3600,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    return str(json.loads(done.stdout[done.stdout.index("{") :])["stdout"])
+    # lb1 | CHANGED | rc=0 >>
+    head, arrows, said = done.stdout.partition(" >>\n")
+    assert arrows and "\n" not in head, done.stdout
+    return said.strip()
 
 
 @pytest.fixture(scope="module")

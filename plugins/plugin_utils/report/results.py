@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO, Any, Iterator, Mapping
 
 from ansible_collections.datapath.lab.plugins.module_utils.errors import InvalidValueError, LabError
+from ansible_collections.datapath.lab.plugins.plugin_utils.fast_json import loads, without_collection
 
 # What is kept of a list that may be as long as the measurements; the report says how many there were.
 KEPT = 200
@@ -153,7 +154,7 @@ def _read_document(path: Path) -> dict[str, Any] | None:
 def read_runs(path: Path, digest: Digest) -> Iterator[dict[str, Any]]:
     """Yield each line of ``measurements.jsonl``, counting lines that are not a run: a kill may cut the last one off."""
     try:
-        stream = path.open(encoding="utf-8", errors="replace")
+        stream = path.open("rb")
     except FileNotFoundError:
         return
     with stream:
@@ -162,7 +163,7 @@ def read_runs(path: Path, digest: Digest) -> Iterator[dict[str, Any]]:
                 continue
             digest.lines += 1
             try:
-                run = json.loads(line)
+                run = loads(line)
             except ValueError:
                 run = None
             if not _sound(run):
@@ -214,11 +215,12 @@ def digest_runs(results: Results, table: IO[str] | None = None) -> Digest:
     writer = csv.writer(table, lineterminator="\n") if table is not None else None
     if writer:
         writer.writerow(CSV_COLUMNS)
-    for run in read_runs(results.path / "measurements.jsonl", digest):
-        reasons = thrown_out.get((run["run"], run.get("attempt", 1))) or reasons_against(run)
-        _count(digest, run, reasons)
-        if writer:
-            writer.writerows(_csv_rows(run, reasons))
+    with without_collection():
+        for run in read_runs(results.path / "measurements.jsonl", digest):
+            reasons = thrown_out.get((run["run"], run.get("attempt", 1))) or reasons_against(run)
+            _count(digest, run, reasons)
+            if writer:
+                writer.writerows(_csv_rows(run, reasons))
     return digest
 
 
