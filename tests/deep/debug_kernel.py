@@ -88,7 +88,7 @@ def build(workshop: kernel_build.Workshop, place: kernel_build.Place, kernel: ke
         if workshop.finished(inputs):
             return workshop.directory(inputs) / "bzImage"
         began = time.monotonic()
-        print(f"debug kernel: building {kernel.package_version} with {os.cpu_count()} jobs, which takes two CPUs about six minutes", flush=True)
+        print(f"debug kernel: building {kernel.package_version} with {os.cpu_count()} jobs, which takes two CPUs about ten minutes", flush=True)
         source = f"linux-source-{kernel.series}"
         tree = workshop.toolchain(place, [*PACKAGES, f"{source}={kernel.package_version}"])
         with workshop.bench(tree) as bench:
