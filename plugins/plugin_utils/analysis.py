@@ -180,9 +180,8 @@ def read_measured(directory: str, plan: Mapping[str, Any]) -> Measured:
     """Read the measurements of a results directory."""
     st.require_numerics()
     measured = Measured(plan)
-    with without_collection():
-        for record in read_records(directory):
-            measured.add(record)
+    for record in read_records(directory):
+        measured.add(record)
     return measured
 
 
@@ -711,6 +710,7 @@ def analyse(plan: Mapping[str, Any], measured: Measured, created: str) -> Dict[s
     }
 
 
+@without_collection()
 def analyse_directory(directory: str, created: str) -> Dict[str, Any]:
     """Return the analysis of a results directory."""
     plan = read_plan(directory)

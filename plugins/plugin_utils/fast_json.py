@@ -37,7 +37,7 @@ except ImportError:
 
 @contextmanager
 def without_collection() -> Iterator[None]:
-    """Keep the garbage collector still: lines that are read make no cycles, and looking for some would take a third of the time."""
+    """Keep the garbage collector still, also as a decorator: what is read makes no cycles, and looking for some would take a third of the time."""
     collecting = gc.isenabled()
     gc.disable()
     try:

@@ -15,6 +15,7 @@ from typing import IO, Callable, Sequence
 
 from ansible_collections.datapath.lab.plugins.module_utils.errors import InvalidValueError, LabError
 from ansible_collections.datapath.lab.plugins.plugin_utils import plots
+from ansible_collections.datapath.lab.plugins.plugin_utils.fast_json import without_collection
 from ansible_collections.datapath.lab.plugins.plugin_utils.report.beside import compare_runs
 from ansible_collections.datapath.lab.plugins.plugin_utils.report.render import render_html, render_markdown
 from ansible_collections.datapath.lab.plugins.plugin_utils.report.results import Digest, digest_runs, read_results
@@ -37,6 +38,7 @@ class Report:
     changed: list[Path] = field(default_factory=list)
 
 
+@without_collection()
 def build_report(path: str | Path, formats: Sequence[str] = FORMATS, compare_with: str | Path | None = None, dry: bool = False) -> Report:
     """Make the report of a results directory from what lies in it.
 

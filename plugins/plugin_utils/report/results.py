@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO, Any, Iterator, Mapping
 
 from ansible_collections.datapath.lab.plugins.module_utils.errors import InvalidValueError, LabError
-from ansible_collections.datapath.lab.plugins.plugin_utils.fast_json import loads, without_collection
+from ansible_collections.datapath.lab.plugins.plugin_utils.fast_json import loads
 
 # What is kept of a list that may be as long as the measurements; the report says how many there were.
 KEPT = 200
@@ -215,12 +215,11 @@ def digest_runs(results: Results, table: IO[str] | None = None) -> Digest:
     writer = csv.writer(table, lineterminator="\n") if table is not None else None
     if writer:
         writer.writerow(CSV_COLUMNS)
-    with without_collection():
-        for run in read_runs(results.path / "measurements.jsonl", digest):
-            reasons = thrown_out.get((run["run"], run.get("attempt", 1))) or reasons_against(run)
-            _count(digest, run, reasons)
-            if writer:
-                writer.writerows(_csv_rows(run, reasons))
+    for run in read_runs(results.path / "measurements.jsonl", digest):
+        reasons = thrown_out.get((run["run"], run.get("attempt", 1))) or reasons_against(run)
+        _count(digest, run, reasons)
+        if writer:
+            writer.writerows(_csv_rows(run, reasons))
     return digest
 
 
