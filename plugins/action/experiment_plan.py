@@ -44,7 +44,9 @@ class ActionModule(ControllerAction):
         """Return the plan's summary and what is still to do."""
         if arguments["path"]:
             return _outcome(results.read_plan(arguments["path"]), arguments["path"], check_mode, resumed=True, changed=False)
-        spec = read_spec(arguments["spec"], arguments["preset"], arguments["blocks"], arguments["rules_out"], arguments["capabilities"])
+        spec = read_spec(
+            arguments["spec"], arguments["preset"], arguments["blocks"], arguments["rules_out"], arguments["capabilities"]
+        )
         same = ("preset", "blocks", "substrate", "accelerator", "rules_out", "capabilities", "context")
         identity = planning.spec_hash(arguments["spec"], **{key: arguments[key] for key in same})
         root = arguments["results"]

@@ -128,7 +128,9 @@ class Connection(ConnectionBase):
         """Copy a file into the node."""
         super().put_file(in_path, out_path)
         if not os.path.exists(to_bytes(in_path, errors="surrogate_or_strict")):
-            raise AnsibleFileNotFound(f"The file {in_path} to be copied into node {self.get_option('remote_addr')} does not exist on the controller.")
+            raise AnsibleFileNotFound(
+                f"The file {in_path} to be copied into node {self.get_option('remote_addr')} does not exist on the controller."
+            )
         with open(in_path, "rb") as stream:
             content = stream.read()
         status, _out, err = self._enter(["/bin/dd", f"of={out_path}", "bs=65536", "status=none"], content)

@@ -48,7 +48,9 @@ def address_in(text: str, number: int) -> str:
     except ValueError as error:
         raise AnsibleFilterError(f"{text!r} is no address with a prefix, such as 198.18.1.2/24: {error}.") from error
     if not 0 < number < given.network.num_addresses - 1:
-        raise AnsibleFilterError(f"The network {given.network} has no host of the number {number}; it has 1 to {given.network.num_addresses - 2}.")
+        raise AnsibleFilterError(
+            f"The network {given.network} has no host of the number {number}; it has 1 to {given.network.num_addresses - 2}."
+        )
     return f"{given.network.network_address + number}/{given.network.prefixlen}"
 
 

@@ -311,7 +311,9 @@ def _visit(name: str, block: int, started: str, duration: float, done: Completed
     return Visit(name, block, started, duration, tuple(result["times"]), result["user"], result["system"], fault, result)
 
 
-def summarise(name: str, argv: Sequence[str], visits: Sequence[Visit], settings: Settings, tool_version: str, ticks_per_second: int = 100) -> Measurement:
+def summarise(
+    name: str, argv: Sequence[str], visits: Sequence[Visit], settings: Settings, tool_version: str, ticks_per_second: int = 100
+) -> Measurement:
     """Return the measurement of one command over all its visits."""
     own = [visit for visit in visits if visit.name == name]
     times = [value for visit in own for value in visit.times]

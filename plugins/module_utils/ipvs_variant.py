@@ -191,10 +191,14 @@ class Ipvs:
         if want not in have.known:
             known = ", ".join(sorted(have.known)) or "none"
             raise VariantError(
-                f"There is no variant {want!r} of ip_vs for kernel {self._release} on this node (there are: {known}); install it with role datapath.lab.kernel."
+                f"There is no variant {want!r} of ip_vs for kernel {self._release} on this node (there are: {known}); "
+                "install it with role datapath.lab.kernel."
             )
         if have.loaded == BUILT_IN:
-            raise VariantError(f"ip_vs is built into kernel {self._release}, so its variant cannot be exchanged; boot a Debian kernel, where it is a module.")
+            raise VariantError(
+                f"ip_vs is built into kernel {self._release}, so its variant cannot be exchanged; "
+                "boot a Debian kernel, where it is a module."
+            )
         if flush or have.loaded is None:
             return
         services = self.services()

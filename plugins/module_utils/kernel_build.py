@@ -114,7 +114,9 @@ def check_patches(patches: Sequence[Patch], allowed: Sequence[str], what: str) -
             if ".." in path.split("/"):
                 raise InvalidValueError(f"The patch {patch.name} changes {path}, which lies outside of the source.")
             if allowed and not any(path == place or path.startswith(f"{place}/") for place in allowed):
-                raise InvalidValueError(f"The patch {patch.name} changes {path}, but only {', '.join(allowed)} is built for {what}; leave that part out.")
+                raise InvalidValueError(
+                    f"The patch {patch.name} changes {path}, but only {', '.join(allowed)} is built for {what}; leave that part out."
+                )
 
 
 def refused_hunk(output: str) -> str:
@@ -283,9 +285,13 @@ class Workshop:
 def check_builder(effective_uid: int, mmdebstrap: Optional[str], free_mib: int, cache: Path) -> None:
     """Raise if nothing can be built on this machine; before anything is changed."""
     if effective_uid != 0:
-        raise MissingCapabilityError("The builder needs root to make a Debian tree and to enter it: run the playbook as root there, or set become for it.")
+        raise MissingCapabilityError(
+            "The builder needs root to make a Debian tree and to enter it: run the playbook as root there, or set become for it."
+        )
     if mmdebstrap is None:
-        raise MissingCapabilityError("The builder has no mmdebstrap, which makes the Debian tree to build in: install the package mmdebstrap.")
+        raise MissingCapabilityError(
+            "The builder has no mmdebstrap, which makes the Debian tree to build in: install the package mmdebstrap."
+        )
     if free_mib < NEEDED_MIB:
         raise MissingCapabilityError(
             f"The file system of {cache} on the builder has {free_mib} MiB left but a build needs {NEEDED_MIB} MiB: "
@@ -357,7 +363,9 @@ class IpvsModules:
             )
             modules = sorted((bench / IPVS_PATHS[0]).glob("*.ko"))
             if not any(path.name == "ip_vs.ko" for path in modules):
-                raise LabError(f"The configuration of kernel {kernel.release} does not have ip_vs as a module, so there was nothing to build.")
+                raise LabError(
+                    f"The configuration of kernel {kernel.release} does not have ip_vs as a module, so there was nothing to build."
+                )
             workshop.inside(tree, ["strip", "--strip-debug", *(f"/{path.relative_to(tree)}" for path in modules)], "strip the modules")
             compiler = workshop.inside(tree, ["gcc", "--version"], "ask for the compiler's version").splitlines()[0]
             result = workshop.unfinished()
@@ -401,7 +409,9 @@ class Ipvsadm:
         try:
             tree = workshop.toolchain(place, IPVSADM_PACKAGES, with_sources=True)
         except LabError as error:
-            raise MissingCapabilityError(f"The archive {place.archives[0].split()[1]} cannot provide what ipvsadm is built with: {error}.") from error
+            raise MissingCapabilityError(
+                f"The archive {place.archives[0].split()[1]} cannot provide what ipvsadm is built with: {error}."
+            ) from error
         with workshop.bench(tree) as bench:
             source, packaging = self._source(tree, bench)
             shutil.copytree(source, bench / "base")
@@ -413,7 +423,9 @@ class Ipvsadm:
                 cflags = f"CFLAGS={flags['CFLAGS']}"
                 directory = f"/build/{variant}"
                 workshop.inside(tree, ["make", "--silent", "-C", f"{directory}/libipvs", "libipvs.a", cflags], f"build libipvs, {variant}")
-                workshop.inside(tree, ["make", "--silent", "-C", directory, "ipvsadm", f"{cflags} {flags['LDFLAGS']}"], f"build ipvsadm, {variant}")
+                workshop.inside(
+                    tree, ["make", "--silent", "-C", directory, "ipvsadm", f"{cflags} {flags['LDFLAGS']}"], f"build ipvsadm, {variant}"
+                )
                 shutil.copy2(bench / variant / "ipvsadm", result / f"ipvsadm-{variant}")
             compiler = workshop.inside(tree, ["gcc", "--version"], "ask for the compiler's version").splitlines()[0]
         return workshop.keep(
@@ -433,7 +445,9 @@ class Ipvsadm:
         listed = self._workshop.inside(tree, ["apt-cache", "showsrc", "--only-source", "ipvsadm"], "look up ipvsadm's source package")
         full = source_version(listed, wanted)
         if full is None:
-            raise InvalidValueError(f"The archive has no source package ipvsadm {wanted}: set ipvsadm_version to the one that it has, and give patches for it.")
+            raise InvalidValueError(
+                f"The archive has no source package ipvsadm {wanted}: set ipvsadm_version to the one that it has, and give patches for it."
+            )
         fetch = ["env", "--chdir=/build", "apt-get", "source", "--download-only", "--quiet", f"ipvsadm={full}"]
         try:
             self._workshop.inside(tree, fetch, "fetch ipvsadm's source package")
@@ -451,7 +465,9 @@ class Ipvsadm:
             )
             return bench / "source", "upstream"
         description = next(bench.glob("*.dsc"))
-        self._workshop.inside(tree, ["dpkg-source", "--extract", f"/build/{description.name}", "/build/source"], "unpack ipvsadm's source package")
+        self._workshop.inside(
+            tree, ["dpkg-source", "--extract", f"/build/{description.name}", "/build/source"], "unpack ipvsadm's source package"
+        )
         return bench / "source", "debian"
 
     def _flags(self, tree: Path) -> Dict[str, str]:

@@ -517,6 +517,7 @@ def witnesses(params: Mapping[str, Any], strace: bool, check_mode: bool, tracing
         return {"argv": [argv for argv, _expected in wanted.values()]}
     execute, source = executor(timeout_s), tracing or Tracing()
     found = {
-        name: witness(argv, expected, lambda command: observe(command, params["method"], source, execute, strace)) for name, (argv, expected) in wanted.items()
+        name: witness(argv, expected, lambda command: observe(command, params["method"], source, execute, strace))
+        for name, (argv, expected) in wanted.items()
     }
     return {"witness": found[""]} if single else {"witnesses": found}

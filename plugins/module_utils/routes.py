@@ -31,7 +31,8 @@ class StaticRoute:
             via = ipaddress.ip_address(str(given["via"]))
         except ValueError as error:
             raise InvalidValueError(
-                f"The route to {given['to']!r} via {given['via']!r} is not one: 'to' is a prefix such as 198.19.0.0/24, 'via' an address ({error})."
+                f"The route to {given['to']!r} via {given['via']!r} is not one: 'to' is a prefix such as "
+                f"198.19.0.0/24, 'via' an address ({error})."
             ) from error
         if to.version != via.version:
             raise InvalidValueError(f"The route to {to} cannot go via {via}: one is IPv{to.version}, the other IPv{via.version}.")

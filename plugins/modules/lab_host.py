@@ -74,7 +74,8 @@ def main() -> None:
         hosts.check_kernel()
         if module.params["complete"] and plan.packages:
             raise MissingCapabilityError(
-                f"The packages {', '.join(plan.packages)} were installed, but what the lab needs of them is still missing or too old; look at what apt said."
+                f"The packages {', '.join(plan.packages)} were installed, but what the lab needs of them is still missing or too old; "
+                "look at what apt said."
             )
     module.exit_json(changed=False, distribution=f"{host.distribution} {host.version}", **plan.as_dict())
 

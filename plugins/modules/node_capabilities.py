@@ -64,7 +64,9 @@ def main():
     module = AnsibleModule(argument_spec={"names": {"type": "list", "elements": "str", "default": []}}, supports_check_mode=True)
     run = runner_of(module)
     try:
-        found = {capability.name: report(capability, probe(capability, run), platform.node()) for capability in wanted(module.params["names"])}
+        found = {
+            capability.name: report(capability, probe(capability, run), platform.node()) for capability in wanted(module.params["names"])
+        }
     except LabError as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, capabilities=found)

@@ -247,7 +247,9 @@ def pair_up(measured: Measured, question: Question) -> None:
     }
 
 
-def _latest_pair(measured: Measured, reference: Mapping[int, Slot], arm: Mapping[int, Slot], column: int) -> Optional[Tuple[List[float], List[float], str]]:
+def _latest_pair(
+    measured: Measured, reference: Mapping[int, Slot], arm: Mapping[int, Slot], column: int
+) -> Optional[Tuple[List[float], List[float], str]]:
     """Return the values of both and the state of their witnesses, in the latest attempt in which both are valid and proved; failing that,
     in the latest in which both are valid.
     """
@@ -353,7 +355,9 @@ def questions_of(plan: Mapping[str, Any], planned: Mapping[Cell, int]) -> List[Q
             blocks = [planned.get((point, entry["workload"], arm), 0) for arm in (entry["reference"], entry["arm"])]
             if min(blocks) > 0:
                 headline = bool(entry.get("headline"))
-                made.append(Question(point, entry["workload"], entry["metric"], entry["reference"], entry["arm"], headline, min(blocks)))
+                made.append(
+                    Question(point, entry["workload"], entry["metric"], entry["reference"], entry["arm"], headline, min(blocks))
+                )
     return made
 
 
@@ -519,7 +523,9 @@ def _unresolved(entry: Mapping[str, Any], margin: float) -> str:
     return f"{name}: not resolved, {figure(entry['speedup'])} times, since {why}."
 
 
-def sentences_of(entries: Sequence[Mapping[str, Any]], margin: float, accelerator: str, bias: float) -> Tuple[List[Dict[str, Any]], List[Dict[str, Any]]]:
+def sentences_of(
+    entries: Sequence[Mapping[str, Any]], margin: float, accelerator: str, bias: float
+) -> Tuple[List[Dict[str, Any]], List[Dict[str, Any]]]:
     """Return the sentences that the verdicts support, and what is not resolved.
 
     Each is ``{text, verdict, comparison, headline}``; ``comparison`` is the index in ``entries``.
@@ -603,7 +609,8 @@ def cells_of(plan: Mapping[str, Any], measured: Measured) -> Tuple[List[Dict[str
                 described["ci95"] = st.summary([math.fsum(values) / len(values) for values in tries])["ci95"]
             is_primary = (workload, metric) in primary
             cells.append(
-                {"point": point, "workload": workload, "arm": arm, "metric": metric, "unit": unit, "better": better, "primary": is_primary} | described
+                {"point": point, "workload": workload, "arm": arm, "metric": metric, "unit": unit, "better": better, "primary": is_primary}
+                | described
             )
             if is_primary and measured.repeats >= st.MIN_REPEATS:
                 try:

@@ -80,10 +80,8 @@ def received_of_sent(received: Optional[float], sent: Optional[float], unit: str
         return missing or Check(name, "not measured", "Not measured.")
     possible = received <= sent * (1 + EXCESS_TOLERANCE)
     loss = max(0.0, 1 - received / sent)
-    says = (
-        f"{received:.4g} of {sent:.4g} {unit} sent were received: {100 * loss:.1f} % lost."
-        if possible
-        else (f"{received:.4g} {unit} were received where {sent:.4g} {unit} were sent, which cannot be.")
+    says = f"{received:.4g} of {sent:.4g} {unit} sent were received: {100 * loss:.1f} % lost." if possible else (
+        f"{received:.4g} {unit} were received where {sent:.4g} {unit} were sent, which cannot be."
     )
     return Check(name, "agree" if possible else "disagree", says, received, sent, unit)
 

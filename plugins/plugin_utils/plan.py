@@ -158,7 +158,9 @@ def _cells(spec: Spec) -> Dict[str, Dict[str, Dict[str, List[str]]]]:
     return cells
 
 
-def _random_pass(cells: Mapping[str, Mapping[str, Mapping[str, List[str]]]], rng: random.Random) -> List[Tuple[str, str, str, List[str]]]:
+def _random_pass(
+    cells: Mapping[str, Mapping[str, Mapping[str, List[str]]]], rng: random.Random
+) -> List[Tuple[str, str, str, List[str]]]:
     made: List[Tuple[str, str, str, List[str]]] = []
     for setup in _shuffled(cells, rng):
         for point in _shuffled(cells[setup], rng):

@@ -50,7 +50,9 @@ class _Reader:
     def name(self, key: str, default: Optional[str] = None) -> str:
         value = self.text(key, default)
         if not _NAME.match(value):
-            raise InvalidValueError(f"{self.place}.{key} must be made of letters, digits, '_', '.', '+', 'x', '-' and single spaces, not {shown(value)}.")
+            raise InvalidValueError(
+                f"{self.place}.{key} must be made of letters, digits, '_', '.', '+', 'x', '-' and single spaces, not {shown(value)}."
+            )
         return value
 
     def number(self, key: str, default: Optional[float], low: float, high: float) -> float:
@@ -99,7 +101,9 @@ class _Reader:
     def refuse_rest(self) -> None:
         rest = self.rest()
         if rest:
-            raise InvalidValueError(f"{self.place} has the unknown key {sorted(map(str, rest))[0]!r}; it may have: {', '.join(sorted(self.read))}.")
+            raise InvalidValueError(
+                f"{self.place} has the unknown key {sorted(map(str, rest))[0]!r}; it may have: {', '.join(sorted(self.read))}."
+            )
 
 
 def shown(value: Any) -> str:
@@ -308,7 +312,9 @@ def _read_points(spec: _Reader, chosen: _Reader) -> Tuple[Point, ...]:
     return tuple(point for point in every if kept is None or point.name in kept)
 
 
-def _read_arms(spec: _Reader, point_names: List[str], rules_out: Mapping[str, str], capabilities: Mapping[str, Any]) -> Tuple[Arm, ...]:
+def _read_arms(
+    spec: _Reader, point_names: List[str], rules_out: Mapping[str, str], capabilities: Mapping[str, Any]
+) -> Tuple[Arm, ...]:
     arms: List[Arm] = []
     all_points = [entry if isinstance(entry, str) else entry.get("name") for entry in spec.items("points")]
     for index, entry in enumerate(spec.items("arms")):
@@ -356,7 +362,9 @@ def _kept(names: Optional[Tuple[str, ...]], available: Sequence[str]) -> Optiona
     return None if names is None else tuple(name for name in names if name in available)
 
 
-def _read_workloads(spec: _Reader, chosen: _Reader, point_names: List[str], arm_names: List[str]) -> Tuple[Workload, ...]:
+def _read_workloads(
+    spec: _Reader, chosen: _Reader, point_names: List[str], arm_names: List[str]
+) -> Tuple[Workload, ...]:
     entries = spec.items("workloads")
     every = [_Reader(entry, f"spec.workloads[{index}]").name("name") for index, entry in enumerate(entries)]
     changes = _Reader(chosen.get("workloads") or {}, f"{chosen.place}.workloads")
@@ -392,7 +400,9 @@ def _read_workloads(spec: _Reader, chosen: _Reader, point_names: List[str], arm_
     return tuple(workloads)
 
 
-def _read_comparisons(spec: _Reader, arm_names: List[str], workloads: Tuple[Workload, ...], point_names: List[str]) -> Tuple[Comparison, ...]:
+def _read_comparisons(
+    spec: _Reader, arm_names: List[str], workloads: Tuple[Workload, ...], point_names: List[str]
+) -> Tuple[Comparison, ...]:
     all_points = [entry if isinstance(entry, str) else entry.get("name") for entry in spec.items("points")]
     made: List[Comparison] = []
     for index, entry in enumerate(spec.items("comparisons")):
@@ -415,7 +425,9 @@ def _read_comparisons(spec: _Reader, arm_names: List[str], workloads: Tuple[Work
     return tuple(made)
 
 
-def _read_control(spec: _Reader, arms: Tuple[Arm, ...], point_names: List[str], comparisons: Tuple[Comparison, ...]) -> Tuple[str, Tuple[str, ...]]:
+def _read_control(
+    spec: _Reader, arms: Tuple[Arm, ...], point_names: List[str], comparisons: Tuple[Comparison, ...]
+) -> Tuple[str, Tuple[str, ...]]:
     able = [arm.name for arm in arms if arm.rules_out is None]
     if not able:
         reasons = " ".join(str(arm.rules_out) for arm in arms)

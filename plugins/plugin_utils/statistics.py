@@ -125,7 +125,9 @@ def _weights(n: int, draws: int, seed: int) -> Array:
     return made
 
 
-def bootstrap_interval(values: Any, level: float = LEVEL, draws: int = DRAWS, seed: int = BOOTSTRAP_SEED) -> Tuple[Array, Array]:
+def bootstrap_interval(
+    values: Any, level: float = LEVEL, draws: int = DRAWS, seed: int = BOOTSTRAP_SEED
+) -> Tuple[Array, Array]:
     """Return the studentised bootstrap interval (low, high) of each experiment's mean, drawing whole blocks.
 
     :param values: shape (…, n), n at least :data:`BOOTSTRAP_BLOCKS`.
@@ -337,7 +339,9 @@ def fieller(reference: Any, arm: Any, level: float = LEVEL) -> Fieller:
     return Fieller(ratio, ratio / (1 - g) - half, ratio / (1 - g) + half, False)
 
 
-def ratio_of_published(reference: float, arm: float, half_reference: float, half_arm: float, better: str) -> Tuple[float, float, float]:
+def ratio_of_published(
+    reference: float, arm: float, half_reference: float, half_arm: float, better: str
+) -> Tuple[float, float, float]:
     """Return (ratio, low, high), above 1 better, of two published values with the relative half-widths of their intervals.
 
     The half-widths add in quadrature on the logarithm: (0.025, 0.025) makes ±3.5 %.

@@ -124,7 +124,8 @@ def browser(name: str | None) -> str:
 def looked_at(report: Path, program: str, mode: str) -> dict[str, dict[str, object]]:
     """Open one report in frames of each width; return what was found by width."""
     frames = "".join(
-        f'<iframe width="{width}" height="900" style="border:0" srcdoc="{html.escape(report.read_text(encoding="utf-8"))}"></iframe>' for width in WIDTHS
+        f'<iframe width="{width}" height="900" style="border:0" srcdoc="{html.escape(report.read_text(encoding="utf-8"))}"></iframe>'
+        for width in WIDTHS
     )
     page = f'<!DOCTYPE html><meta charset="utf-8"><pre id="result"></pre>{frames}<script>{SCRIPT}</script>'
     with tempfile.TemporaryDirectory() as work:

@@ -118,7 +118,8 @@ def test_power_at_the_stated_effect(effect: float, sd: float, blocks: int, state
     distance = abs(math.log(effect) - math.log1p(MARGIN))
     theory = float(stats.nct.sf(stats.t.ppf(0.975, blocks - 1), blocks - 1, distance / (sd * math.sqrt(2 / blocks))))
     print(
-        f"\nPower at a true ratio of {effect:g}, {100 * sd:g} % noise per run, {blocks} blocks: {100 * power:.1f} % (t alone, by theory: {100 * theory:.1f} %)"
+        f"\nPower at a true ratio of {effect:g}, {100 * sd:g} % noise per run, {blocks} blocks: "
+        f"{100 * power:.1f} % (t alone, by theory: {100 * theory:.1f} %)"
     )
     assert power >= stated
     assert power <= theory + 0.015
@@ -166,7 +167,9 @@ def test_fiellers_interval_covers_95_percent() -> None:
 def test_repeatability_finds_the_true_parts_of_the_variance() -> None:
     """Within 3 %, between 4 %: together 5 %."""
     rng = np.random.default_rng(12)
-    found = [st.repeatability(list(100 + rng.normal(0, 4, (8, 1)) + rng.normal(0, 3, (8, 4)))) for _experiment in range(2000)]
+    found = [
+        st.repeatability(list(100 + rng.normal(0, 4, (8, 1)) + rng.normal(0, 3, (8, 4)))) for _experiment in range(2000)
+    ]
     within = math.sqrt(float(np.mean([each.s_r**2 for each in found])))
     between = math.sqrt(float(np.mean([each.s_b**2 for each in found])))
     held = float(np.mean([each.ci95[0] <= 100 <= each.ci95[1] for each in found]))

@@ -112,7 +112,8 @@ def check_together(attachments: Sequence[Attachment]) -> None:
         others = [other.label for other in attachments if other is not attachment and other.lower == attachment.lower]
         if attachment.mode == "passthru" and others:
             raise InvalidValueError(
-                f"macvlan {attachment.label}: mode passthru takes the whole card {attachment.lower}, on which {others[0]} is to stand as well."
+                f"macvlan {attachment.label}: mode passthru takes the whole card {attachment.lower}, on which "
+                f"{others[0]} is to stand as well."
             )
 
 
@@ -136,7 +137,9 @@ def _common(given: Mapping[str, Any], where: str) -> Any:
 
 def _interface(name: Any, where: str, what: str) -> str:
     if not INTERFACE.fullmatch(str(name)):
-        raise InvalidValueError(f"{where}: the {what} {name!r} is not a name of an interface: 1 to 15 letters, digits, '_', '.', '-', a letter or digit first.")
+        raise InvalidValueError(
+            f"{where}: the {what} {name!r} is not a name of an interface: 1 to 15 letters, digits, '_', '.', '-', a letter or digit first."
+        )
     return str(name)
 
 

@@ -121,7 +121,9 @@ def _emptied(have: HaveNode, wanted: Sequence[Attachment]) -> List[Action]:
     for attachment in wanted:
         if attachment.namespace is not None:
             going.setdefault(attachment.namespace, ["lo"]).append(attachment.name)
-    empty = [namespace for namespace, names in going.items() if namespace in have.named and not set(have.named[namespace].links) - set(names)]
+    empty = [
+        namespace for namespace, names in going.items() if namespace in have.named and not set(have.named[namespace].links) - set(names)
+    ]
     return [Ip(None, (f"netns delete {namespace}",), f"remove namespace {namespace}") for namespace in empty]
 
 
@@ -129,7 +131,11 @@ def _forwarding_back(have: HaveNode, gone: Sequence[str]) -> List[Action]:
     """Return what forwarding becomes again on the uplinks that no pair uses any longer."""
     still_used = {kept[0] for kept in (_kept(link) for link in have.own.links.values() if link.name not in gone) if kept}
     before = dict(kept for kept in (_kept(have.own.links[name]) for name in gone) if kept)
-    return [Forward(uplink, was) for uplink, was in sorted(before.items()) if uplink not in still_used and have.forwarding.get(uplink) not in (None, was)]
+    return [
+        Forward(uplink, was)
+        for uplink, was in sorted(before.items())
+        if uplink not in still_used and have.forwarding.get(uplink) not in (None, was)
+    ]
 
 
 def _check_possible(have: HaveNode, attachment: Attachment) -> None:

@@ -48,17 +48,23 @@ CAPABILITIES: Tuple[Capability, ...] = (
         ("link add t0 numtxqueues 2 numrxqueues 2 type veth peer name t1 numtxqueues 2 numrxqueues 2",),
     ),
     Capability("MACVLAN", "the macvlan arms cannot be made", (PAIR, "link add link t0 name t2 type macvlan mode bridge")),
-    Capability("MACVTAP", "the macvtap backend of virtual machines cannot be made", (PAIR, "link add link t0 name t2 type macvtap mode bridge")),
+    Capability(
+        "MACVTAP", "the macvtap backend of virtual machines cannot be made", (PAIR, "link add link t0 name t2 type macvtap mode bridge")
+    ),
     Capability("IPVLAN", "ipvlan arms cannot be made", (PAIR, "link add link t0 name t2 type ipvlan mode l2")),
     Capability("VXLAN", "flannel's vxlan backend cannot be used", ("link add t2 type vxlan id 1 dstport 4789",)),
     Capability("BRIDGE", "bridges, and with them networks of more than two cards, cannot be made", ("link add t2 type bridge",)),
-    Capability("DUMMY", "kube-proxy's IPVS mode, which keeps its addresses on a dummy interface, cannot be used", ("link add t2 type dummy",)),
+    Capability(
+        "DUMMY", "kube-proxy's IPVS mode, which keeps its addresses on a dummy interface, cannot be used", ("link add t2 type dummy",)
+    ),
     Capability("TUN", "tun and tap devices, and with them flannel's udp backend and virtual machines, cannot be used", trial="tun"),
     Capability("MULTIQUEUE_TAP", "virtual machines have one queue", trial="tap_queues"),
     Capability("NETEM", "delay and loss cannot be added to a wire by netem", queueing=("netem", "delay", "1ms")),
     Capability("HTB", "a wire's rate cannot be limited by htb", queueing=("htb",)),
     Capability("TBF", "a wire's rate cannot be limited by tbf", queueing=("tbf", "rate", "1mbit", "burst", "16kb", "latency", "50ms")),
-    Capability("IP_VS", "IPVS, and with it ipvs_dump, the director of lb_scaling and kube-proxy's IPVS mode, cannot be used", trial="ip_vs"),
+    Capability(
+        "IP_VS", "IPVS, and with it ipvs_dump, the director of lb_scaling and kube-proxy's IPVS mode, cannot be used", trial="ip_vs"
+    ),
     Capability("NF_TABLES", "nftables, and iptables on top of it, cannot be used", trial="nf_tables"),
     Capability("VHOST_NET", "the vhost-net backend of virtual machines cannot be used", trial="vhost_net"),
     Capability("KVM", "virtual machines on this node run under emulation, and their speed means nothing", trial="kvm"),

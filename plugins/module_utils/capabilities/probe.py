@@ -150,7 +150,9 @@ def try_ip_vs() -> Outcome:
 
 def try_nf_tables() -> Outcome:
     """Ask for the generation of the rules; the kernel loads the module to answer."""
-    return _ask_netlink("nf_tables", NETLINK_NETFILTER, (NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_GETGEN, struct.pack("=BBH", socket.AF_INET, 0, 0))
+    return _ask_netlink(
+        "nf_tables", NETLINK_NETFILTER, (NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_GETGEN, struct.pack("=BBH", socket.AF_INET, 0, 0)
+    )
 
 
 def _device(path: str, request: int, answer: Callable[[int], bool]) -> Outcome:

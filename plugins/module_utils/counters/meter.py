@@ -113,7 +113,9 @@ def cpu_seconds() -> float:
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
-def metered(action: Callable[[], T], remote: Optional[Capture] = None, local: Capture = capture, used: Callable[[], float] = cpu_seconds) -> Tuple[T, Ends]:
+def metered(
+    action: Callable[[], T], remote: Optional[Capture] = None, local: Capture = capture, used: Callable[[], float] = cpu_seconds
+) -> Tuple[T, Ends]:
     """Run an action between two snapshots at each end; the local ones are the inner pair.
 
     An end that does not answer raises before the action is started.

@@ -200,5 +200,9 @@ class Delta:
             # Losses are few and each one matters, so they are given as counts as well.
             "counts": total,
             "per_s": {name: self._per_s(count) for name, count in total.items()},
-            "per_cpu": {row.cpu: {name: self._per_s(count) for name, count in row.counts.items()} for row in self.softnet if row.cpu is not None},
+            "per_cpu": {
+                row.cpu: {name: self._per_s(count) for name, count in row.counts.items()}
+                for row in self.softnet
+                if row.cpu is not None
+            },
         }

@@ -54,7 +54,8 @@ class Node:
         done = self.run(["modprobe", "ip_vs"])
         if done.rc != 0 or not self.has_ipvs():
             raise MissingCapabilityError(
-                f"This node's kernel has no IPVS and the module ip_vs cannot be loaded: {_last_words(done)} Without it every experiment with IPVS is ruled out."
+                f"This node's kernel has no IPVS and the module ip_vs cannot be loaded: {_last_words(done)} "
+                "Without it every experiment with IPVS is ruled out."
             )
 
     def schedulers(self) -> FrozenSet[str]:

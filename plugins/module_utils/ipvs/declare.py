@@ -77,14 +77,18 @@ def _service(entry: Mapping[str, Any], what: str, schedulers: Collection[str]) -
         port=port,
         fwmark=fwmark,
         version=version,
-        destinations=tuple(_destination(item, f"{what}.destinations[{index}]", port) for index, item in enumerate(entry.get("destinations") or ())),
+        destinations=tuple(
+            _destination(item, f"{what}.destinations[{index}]", port) for index, item in enumerate(entry.get("destinations") or ())
+        ),
         **_settings(entry, what, version, schedulers),
     )
     service.validate(what)
     return service
 
 
-def _identity(entry: Mapping[str, Any], what: str, address_key: str, port_key: str, mark_key: str) -> Tuple[Optional[Address], int, Optional[int], int]:
+def _identity(
+    entry: Mapping[str, Any], what: str, address_key: str, port_key: str, mark_key: str
+) -> Tuple[Optional[Address], int, Optional[int], int]:
     """Return (address, port, fwmark, IP version); either address and port or fwmark are given."""
     if entry.get(mark_key) is not None:
         for key in (address_key, port_key):
@@ -170,14 +174,18 @@ def _range(entry: Mapping[str, Any], what: str, schedulers: Collection[str]) -> 
     services = whole(_default(entry, "services", 1), f"{what}: services", 1, MAX_ENTRIES)
     per_service = whole(_default(entry, "destinations", 1), f"{what}: destinations", 0, MAX_ENTRIES)
     if services * max(per_service, 1) > MAX_ENTRIES:
-        raise InvalidValueError(f"{what}: {services} services with {per_service} destinations each are too many; give at most {MAX_ENTRIES} in all.")
+        raise InvalidValueError(
+            f"{what}: {services} services with {per_service} destinations each are too many; give at most {MAX_ENTRIES} in all."
+        )
     if first_mark is None and first_port + services - 1 > MAX_PORT:
         raise InvalidValueError(
             f"{what}: {services} services from first_port {first_port} end beyond port {MAX_PORT}; "
             f"give at most {MAX_PORT - first_port + 1} services or a lower first_port."
         )
     if first_mark is not None and first_mark + services - 1 > MAX_FWMARK:
-        raise InvalidValueError(f"{what}: {services} services from first_fwmark {first_mark} end beyond {MAX_FWMARK}; give a lower first_fwmark.")
+        raise InvalidValueError(
+            f"{what}: {services} services from first_fwmark {first_mark} end beyond {MAX_FWMARK}; give a lower first_fwmark."
+        )
     base = Service(
         protocol=entry.get("protocol") or "tcp",
         address=address,
@@ -249,7 +257,9 @@ def _numbering(entry: Mapping[str, Any], what: str, services: int, per_service: 
     return addresses, sequence
 
 
-def _check_ends(base: Service, template: Destination, addresses: Sequence[Address], numbering: Numbering, services: int, per_service: int, what: str) -> None:
+def _check_ends(
+    base: Service, template: Destination, addresses: Sequence[Address], numbering: Numbering, services: int, per_service: int, what: str
+) -> None:
     """Validate the first and the last service of a range with their first and last destination."""
     for index in sorted({0, services - 1}):
         port = base.port + index if base.fwmark is None else 0

@@ -121,7 +121,9 @@ class Tunnel:
             raise InvalidValueError(f"{what}: tunnel_port is only for a tunnel of type gue, not {self.kind}.")
         allowed = TUNNEL_OPTIONS[self.kind] or ("none",)
         if self.checksum not in allowed:
-            raise InvalidValueError(f"{what}: tunnel_checksum {self.checksum!r} does not go with a tunnel of type {self.kind}; give {' or '.join(allowed)}.")
+            raise InvalidValueError(
+                f"{what}: tunnel_checksum {self.checksum!r} does not go with a tunnel of type {self.kind}; give {' or '.join(allowed)}."
+            )
 
     def settings(self) -> str:
         """Return the options as `ipvsadm -Sn` prints them."""
@@ -150,7 +152,8 @@ class Destination:
             raise InvalidValueError(f"{what}: tunnel options are only for method tunnel, not {self.method}.")
         elif self.address.version != service.version:
             raise InvalidValueError(
-                f"{what}: address {self.address} is IPv{self.address.version} and the service is IPv{service.version}; only method tunnel may mix them."
+                f"{what}: address {self.address} is IPv{self.address.version} and the service is IPv{service.version}; "
+                f"only method tunnel may mix them."
             )
         if self.method != "masquerade" and service.fwmark is None and self.port != service.port:
             raise InvalidValueError(
@@ -204,7 +207,9 @@ class Service:
         allowed = SCHEDULER_FLAGS.get(self.scheduler, GENERAL_FLAGS)
         for flag in self.scheduler_flags:
             if flag not in allowed:
-                raise InvalidValueError(f"{what}: scheduler flag {flag!r} does not go with scheduler {self.scheduler}; give {' or '.join(allowed)}.")
+                raise InvalidValueError(
+                    f"{what}: scheduler flag {flag!r} does not go with scheduler {self.scheduler}; give {' or '.join(allowed)}."
+                )
         seen = set()
         for index, destination in enumerate(self.destinations):
             where = f"{what}.destinations[{index}]"

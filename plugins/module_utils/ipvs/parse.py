@@ -280,7 +280,9 @@ def _entry(designator: str, rule: Rule, figures: Optional[Tuple[Tuple[int, ...],
 _CHECKSUM = {" --tun-nocsum": "none", " --tun-csum": "checksum", " --tun-remcsum": "remote"}
 
 
-def _destination_entry(designator: str, at: str, settings: str, figures: Optional[Tuple[Tuple[int, ...], Dict[str, Tuple[int, ...]]]]) -> Dict[str, Any]:
+def _destination_entry(
+    designator: str, at: str, settings: str, figures: Optional[Tuple[Tuple[int, ...], Dict[str, Tuple[int, ...]]]]
+) -> Dict[str, Any]:
     """Return one destination."""
     line = f"-a {designator} -r {at} {settings}"
     match = _DESTINATION.fullmatch(line)

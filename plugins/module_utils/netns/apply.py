@@ -35,23 +35,30 @@ CARRIER_SECONDS = 10.0
 def check_machine(want: Lab, find_program: Callable[[str], Optional[str]], effective_uid: int) -> None:
     """Raise when this machine cannot hold the lab; before anything is changed."""
     if effective_uid != 0:
-        raise MissingCapabilityError("The netns substrate needs root on this machine, since it makes namespaces and mounts: run the playbook as root.")
+        raise MissingCapabilityError(
+            "The netns substrate needs root on this machine, since it makes namespaces and mounts: run the playbook as root."
+        )
     for program, package in (("ip", "iproute2"), ("nsenter", "util-linux")):
         if find_program(program) is None:
-            raise MissingCapabilityError(f"The netns substrate needs the program {program!r}, which is not in PATH: install the package {package}.")
+            raise MissingCapabilityError(
+                f"The netns substrate needs the program {program!r}, which is not in PATH: install the package {package}."
+            )
     if not os.path.isdir(want.rootfs):
         raise InvalidValueError(f"The nodes' root file system {want.rootfs!r} is not a directory: build it first, with role lab.")
     for path in ("usr/bin/python3", "bin/sh"):
         if not os.path.lexists(os.path.join(want.rootfs, path)):
             raise InvalidValueError(
-                f"The nodes' root file system {want.rootfs!r} has no /{path}: it is not a finished Debian tree; build it again, with role lab."
+                f"The nodes' root file system {want.rootfs!r} has no /{path}: it is not a finished Debian tree; "
+                "build it again, with role lab."
             )
 
 
 class NetnsLab:
     """One lab of namespaces on this machine."""
 
-    def __init__(self, directory: state.StateDir, run: Run, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self, directory: state.StateDir, run: Run, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
         """Keep where the records are and how commands are run."""
         self.directory = directory
         self.run = run
@@ -109,7 +116,9 @@ class NetnsLab:
                 if not down:
                     break
                 if self.clock() > deadline:
-                    raise LabError(f"Card {down[0]} of {node.name} has no carrier {CARRIER_SECONDS:.0f} s after it was joined; run lab_up again.")
+                    raise LabError(
+                        f"Card {down[0]} of {node.name} has no carrier {CARRIER_SECONDS:.0f} s after it was joined; run lab_up again."
+                    )
                 self.sleep(0.02)
 
     def _end(self, node: str) -> None:
@@ -121,7 +130,9 @@ class NetnsLab:
     def _start(self, action: StartNode, want: Lab) -> None:
         os.makedirs(self.directory.root, mode=0o755, exist_ok=True)
         name = action.node.name
-        wanted = holders.Start(want.name, name, want.rootfs, want.disk_mib, self.directory.root, state.mark(self.directory.base, want.name, name))
+        wanted = holders.Start(
+            want.name, name, want.rootfs, want.disk_mib, self.directory.root, state.mark(self.directory.base, want.name, name)
+        )
 
         def record(pid: int, start: int) -> None:
             self.holders[name] = state.Holder(want.name, name, pid, start, state.boot_id(), want.rootfs)
@@ -146,7 +157,9 @@ class NetnsLab:
 
     def _plug(self, action: Plug) -> None:
         peer = self.holders[action.node_b].namespace("net")
-        self._batch(action.node_a, [f"link add {_veth_end(action.nic_a)} type veth peer {_veth_end(action.nic_b)} netns {peer}"], str(action))
+        self._batch(
+            action.node_a, [f"link add {_veth_end(action.nic_a)} type veth peer {_veth_end(action.nic_b)} netns {peer}"], str(action)
+        )
         self._batch(action.node_a, [f"link set {action.nic_a.name} alias '{alias_of(action.node_b, action.nic_b)}'"], str(action))
         self._batch(action.node_b, [f"link set {action.nic_b.name} alias '{alias_of(action.node_a, action.nic_a)}'"], str(action))
 
@@ -196,7 +209,9 @@ def want_as_dict(want: Optional[Lab]) -> Dict[str, Any]:
     return {
         node.name: {
             "runs": True,
-            "cards": {nic.name: {"addresses": sorted(nic.addresses), "mtu": nic.mtu, "queues": nic.queues, "mac": nic.mac} for nic in node.nics},
+            "cards": {
+                nic.name: {"addresses": sorted(nic.addresses), "mtu": nic.mtu, "queues": nic.queues, "mac": nic.mac} for nic in node.nics
+            },
         }
         for node in sorted((*want.nodes, *want.switches()), key=lambda node: node.name)
     }

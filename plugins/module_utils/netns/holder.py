@@ -292,7 +292,8 @@ def end(pid: int, started: int, proc: str = "/proc") -> None:
         signal.pidfd_send_signal(descriptor, signal.SIGKILL)
         if not select.select([descriptor], [], [], END_SECONDS)[0]:
             raise LabError(
-                f"Process {pid} did not end within {END_SECONDS:.0f} s of SIGKILL: a process of that node hangs in the kernel; see /proc/{pid}/stack."
+                f"Process {pid} did not end within {END_SECONDS:.0f} s of SIGKILL: a process of that node hangs in "
+                f"the kernel; see /proc/{pid}/stack."
             )
     finally:
         os.close(descriptor)

@@ -85,7 +85,9 @@ def _link_of(entry: Mapping[str, Any]) -> Link:
             up="UP" in entry["flags"],
             tx_queues=int(entry.get("num_tx_queues", 1)),
             rx_queues=int(entry.get("num_rx_queues", 1)),
-            addresses=tuple(f"{address['local']}/{address['prefixlen']}" for address in entry.get("addr_info", []) if address.get("scope") != "link"),
+            addresses=tuple(
+                f"{address['local']}/{address['prefixlen']}" for address in entry.get("addr_info", []) if address.get("scope") != "link"
+            ),
             alias=entry.get("ifalias"),
             state=str(entry.get("operstate", "UNKNOWN")),
         )

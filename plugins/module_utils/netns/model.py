@@ -40,14 +40,18 @@ SWITCH_PREFIX = "wire."
 def valid_lab_name(name: str) -> str:
     """Return the name of a lab, or raise when it cannot be part of a path and of a mark on a process."""
     if not NAME.fullmatch(name):
-        raise InvalidValueError(f"The lab's name {name!r} is not allowed: use 1 to 63 letters, digits, dots and hyphens, with a letter or digit at both ends.")
+        raise InvalidValueError(
+            f"The lab's name {name!r} is not allowed: use 1 to 63 letters, digits, dots and hyphens, with a letter or digit at both ends."
+        )
     return name
 
 
 def valid_interface(name: str, where: str) -> str:
     """Return the name of an interface, or raise."""
     if not INTERFACE.fullmatch(name):
-        raise InvalidValueError(f"{where}: the interface name {name!r} is not allowed: 1 to 15 letters, digits, '_', '.', '-', with a letter or digit first.")
+        raise InvalidValueError(
+            f"{where}: the interface name {name!r} is not allowed: 1 to 15 letters, digits, '_', '.', '-', with a letter or digit first."
+        )
     return name
 
 
@@ -122,7 +126,8 @@ class Lab:
         valid_lab_name(name)
         if not rootfs.startswith("/") or any(character in rootfs for character in ":,\\"):
             raise InvalidValueError(
-                f"The root file system {rootfs!r} must be an absolute path without ':', ',' and '\\', since it becomes an overlay's lower directory."
+                f"The root file system {rootfs!r} must be an absolute path without ':', ',' and '\\', since it "
+                "becomes an overlay's lower directory."
             )
         if disk_mib < 16:
             raise InvalidValueError(f"A node's disk of {disk_mib} MiB is too small: the least is 16 MiB.")
@@ -155,7 +160,9 @@ class Lab:
     def switches(self) -> Tuple[Node, ...]:
         """Return the switches: one for each network that has not exactly two ends, since two ends are joined directly."""
         return tuple(
-            Node(SWITCH_PREFIX + network, tuple(switch_port(node, nic) for node, nic in ends)) for network, ends in self.networks().items() if len(ends) != 2
+            Node(SWITCH_PREFIX + network, tuple(switch_port(node, nic) for node, nic in ends))
+            for network, ends in self.networks().items()
+            if len(ends) != 2
         )
 
 

@@ -164,7 +164,9 @@ def _wires(want: Lab) -> List[Tuple[str, Nic, str, Nic]]:
     return wires
 
 
-def _plan_wires(wires: Sequence[Tuple[str, Nic, str, Nic]], links: Dict[str, Dict[str, Link]], wanted: Mapping[str, Node]) -> Tuple[List[Action], List[Action]]:
+def _plan_wires(
+    wires: Sequence[Tuple[str, Nic, str, Nic]], links: Dict[str, Dict[str, Link]], wanted: Mapping[str, Node]
+) -> Tuple[List[Action], List[Action]]:
     """Return what to plug and what to unplug, and take out of ``links`` what will be gone."""
     plugs: List[Action] = []
     unplugs: List[Action] = []

@@ -43,7 +43,9 @@ class Holder:
         """Read a record, or raise :class:`ParseError`."""
         try:
             given = json.loads(text)
-            return cls(str(given["lab"]), str(given["node"]), int(given["pid"]), int(given["start"]), str(given["boot"]), str(given["rootfs"]))
+            return cls(
+                str(given["lab"]), str(given["node"]), int(given["pid"]), int(given["start"]), str(given["boot"]), str(given["rootfs"])
+            )
         except (ValueError, KeyError, TypeError) as error:
             raise ParseError("the record of a node", f"not the JSON that was written ({error!r})", text) from error
 
@@ -188,9 +190,13 @@ def running_node(base: str, lab: str, node: str, proc: str = "/proc") -> Holder:
         with open(path, encoding="utf-8") as stream:
             holder = Holder.of(stream.read())
     except FileNotFoundError:
-        raise LabError(f"Node {node} of lab {lab!r} has no record in {base}: bring the lab up with playbook lab_up and the same inventory.") from None
+        raise LabError(
+            f"Node {node} of lab {lab!r} has no record in {base}: bring the lab up with playbook lab_up and the same inventory."
+        ) from None
     if not holder.alive(proc):
-        raise LabError(f"Node {node} of lab {lab!r} is recorded as process {holder.pid}, which has ended: bring the lab up again with playbook lab_up.")
+        raise LabError(
+            f"Node {node} of lab {lab!r} is recorded as process {holder.pid}, which has ended: bring the lab up again with playbook lab_up."
+        )
     return holder
 
 

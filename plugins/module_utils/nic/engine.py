@@ -211,7 +211,9 @@ class _Engine:
         pending = goal.changes(device)
         for change in self.only(pending, "hash"):
             flow = change.knob.split("/")[1]
-            self.host.command(["ethtool", "-N", device.name, "rx-flow-hash", flow, change.want], f"set the hash fields of {flow} on {device.name}")
+            self.host.command(
+                ["ethtool", "-N", device.name, "rx-flow-hash", flow, change.want], f"set the hash fields of {flow} on {device.name}"
+            )
             self.done([change])
         for change in self.only(pending, "attributes", "irq", "xps_cpus", "xps_rxqs", "rps_flow_cnt", "rps_cpus"):
             self.write(device, change)

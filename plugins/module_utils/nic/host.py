@@ -166,7 +166,9 @@ class Host:
 
     def spawn(self, argv: Sequence[str]) -> int:
         """Start a process that outlives this one and has no ties to it; returns its number."""
-        child = subprocess.Popen(list(argv), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, cwd="/")
+        child = subprocess.Popen(
+            list(argv), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, cwd="/"
+        )
         self.mutated(" ".join(argv))
         return child.pid
 
@@ -198,7 +200,9 @@ def subprocess_runner() -> Run:
 
     def run(argv: Sequence[str], stdin: Optional[str] = None, environ: Optional[Dict[str, str]] = None) -> Completed:
         try:
-            done = subprocess.run(list(argv), input=stdin, capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C", **(environ or {})})
+            done = subprocess.run(
+                list(argv), input=stdin, capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C", **(environ or {})}
+            )
         except FileNotFoundError as error:
             return Completed(tuple(argv), 127, "", str(error))
         return Completed(tuple(argv), done.returncode, done.stdout, done.stderr)

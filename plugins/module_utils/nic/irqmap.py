@@ -67,7 +67,9 @@ def assign(actions: Mapping[int, str], rx_queues: int, tx_queues: int) -> Dict[i
     parsed = {number: parse_action(action) for number, action in actions.items()}
     result: Dict[int, Tuple[str, Optional[int]]] = {}
     for role, queues in (("rx", rx_queues), ("tx", tx_queues), ("rxtx", max(rx_queues, tx_queues))):
-        found: List[Tuple[int, int]] = sorted((suffix, number) for number, (its, suffix) in parsed.items() if its == role and suffix is not None)
+        found: List[Tuple[int, int]] = sorted(
+            (suffix, number) for number, (its, suffix) in parsed.items() if its == role and suffix is not None
+        )
         by_rank = bool(found) and found[0][0] > 0 and len(found) == queues and found[-1][0] >= queues
         for rank, (suffix, number) in enumerate(found):
             index = rank if by_rank else suffix

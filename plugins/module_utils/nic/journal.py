@@ -80,7 +80,8 @@ class Journal:
             boot=data["boot"],
             system=dict(data["system"]),
             devices={
-                name: Entry(Identity.from_dict(entry["identity"]), dict(entry["originals"]), entry.get("applied")) for name, entry in data["devices"].items()
+                name: Entry(Identity.from_dict(entry["identity"]), dict(entry["originals"]), entry.get("applied"))
+                for name, entry in data["devices"].items()
             },
             system_applied=data.get("system_applied"),
             flows=tuple(data.get("flows", ())),

@@ -144,7 +144,9 @@ def rings(text: str) -> Rings:
         raise ParseError("ethtool -g", "expected current hardware settings", text)
     # Old versions print 0, not n/a, for a ring that the card lacks.
     absent = [name for name, value in current.items() if value == 0 and not isinstance(value, bool) and not maximum.get(name)]
-    return Rings({name: value for name, value in current.items() if name not in absent}, {name: value for name, value in maximum.items() if value})
+    return Rings(
+        {name: value for name, value in current.items() if name not in absent}, {name: value for name, value in maximum.items() if value}
+    )
 
 
 def coalesce_json(text: str) -> Dict[str, Any]:
@@ -193,7 +195,9 @@ def features_json(text: str) -> Dict[str, Feature]:
             raise ParseError("ethtool --json -k", f"feature {name!r} has no 'active'", text)
         aggregate = state.get("fixed") is None
         requested = state.get("requested")
-        found[name] = Feature(state["active"], state["active"] if requested is None or state["fixed"] else requested, bool(state["fixed"]), aggregate)
+        found[name] = Feature(
+            state["active"], state["active"] if requested is None or state["fixed"] else requested, bool(state["fixed"]), aggregate
+        )
     if not found:
         raise ParseError("ethtool --json -k", "expected features", text)
     return found

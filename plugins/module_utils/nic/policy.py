@@ -108,13 +108,19 @@ class Policy:
             if (getattr(self, policy) == word) != bool(getattr(self, needed)):
                 raise InvalidValueError(f"{policy} {word!r} and {needed} belong together: give both, or neither.")
         if self.rss == "cpu0" and self.irq:
-            raise InvalidValueError(f"rss 'cpu0' puts every interrupt of the card on CPU 0, and irq is {self.irq!r}: leave one of them out.")
+            raise InvalidValueError(
+                f"rss 'cpu0' puts every interrupt of the card on CPU 0, and irq is {self.irq!r}: leave one of them out."
+            )
         if self.rfs is not None and not 0 <= self.rfs <= MAX_FLOW_ENTRIES:
             raise InvalidValueError(f"rfs cannot be {self.rfs}: allowed are 0 (off) to {MAX_FLOW_ENTRIES} entries.")
         if self.rfs_flow_count is not None and not 0 <= self.rfs_flow_count <= MAX_FLOW_ENTRIES:
-            raise InvalidValueError(f"rfs_flow_count cannot be {self.rfs_flow_count}: allowed are 0 to {MAX_FLOW_ENTRIES} entries per queue.")
+            raise InvalidValueError(
+                f"rfs_flow_count cannot be {self.rfs_flow_count}: allowed are 0 to {MAX_FLOW_ENTRIES} entries per queue."
+            )
         if self.rps_mask is not None and cpumask.parse_mask(self.rps_mask) == 0:
-            raise InvalidValueError(f"rps_mask cannot be {self.rps_mask!r}: a mask of zero names no CPU; allowed are masks of online CPUs, or rps 'off'.")
+            raise InvalidValueError(
+                f"rps_mask cannot be {self.rps_mask!r}: a mask of zero names no CPU; allowed are masks of online CPUs, or rps 'off'."
+            )
         if self.backlog is not None and self.backlog < 1:
             raise InvalidValueError(f"backlog cannot be {self.backlog}: allowed are 1 packet and more.")
 
@@ -202,9 +208,13 @@ class _Resolver:
         for name, wanted in self.policy.coalesce.items():
             have = self.device.coalesce
             if have is None or name not in have:
-                self.lacks(f"coalesce {name} cannot be set: driver {self.device.identity.driver or 'unknown'} offers {', '.join(have) if have else 'none'}.")
+                self.lacks(
+                    f"coalesce {name} cannot be set: driver {self.device.identity.driver or 'unknown'} offers {', '.join(have) if have else 'none'}."
+                )
                 continue
-            if isinstance(have[name], bool) != isinstance(wanted, bool) or (not isinstance(wanted, bool) and not 0 <= int(wanted) < 1 << 32):
+            if isinstance(have[name], bool) != isinstance(wanted, bool) or (
+                not isinstance(wanted, bool) and not 0 <= int(wanted) < 1 << 32
+            ):
                 allowed = "true and false" if isinstance(have[name], bool) else f"0 to {(1 << 32) - 1}"
                 raise InvalidValueError(f"{self.device.name}: coalesce {name} cannot be {wanted!r}: allowed are {allowed}.")
             self.values[f"coalesce/{name}"] = wanted
@@ -215,9 +225,13 @@ class _Resolver:
             name = FEATURE_ALIASES.get(alias, alias)
             now = have.get(name) if have else None
             if now is None:
-                self.lacks(f"feature {alias} cannot be set: the device has no feature of that name; 'ethtool -k {self.device.name}' lists them.")
+                self.lacks(
+                    f"feature {alias} cannot be set: the device has no feature of that name; 'ethtool -k {self.device.name}' lists them."
+                )
             elif now.fixed and now.active != wanted:
-                self.lacks(f"feature {name} cannot be {'on' if wanted else 'off'}: the driver keeps it {'on' if now.active else 'off'} (fixed).")
+                self.lacks(
+                    f"feature {name} cannot be {'on' if wanted else 'off'}: the driver keeps it {'on' if now.active else 'off'} (fixed)."
+                )
             else:
                 self.values[f"features/{name}"] = wanted
 
@@ -254,14 +268,18 @@ class _Resolver:
             if not size:
                 self.lacks(f"rss_key cannot be set: driver {self.device.identity.driver or 'unknown'} does not show its key.")
             elif len(octets) != size or not all(len(octet) == 2 and set(octet) <= set("0123456789abcdef") for octet in octets):
-                raise InvalidValueError(f"{self.device.name}: rss_key cannot be {policy.rss_key!r}: allowed are {size} hex bytes with colons between.")
+                raise InvalidValueError(
+                    f"{self.device.name}: rss_key cannot be {policy.rss_key!r}: allowed are {size} hex bytes with colons between."
+                )
             else:
                 self.values["rss/key"] = wanted
         if policy.rss_function:
             if now.function is None:
                 self.lacks(f"rss_function cannot be set: driver {self.device.identity.driver or 'unknown'} does not tell its function.")
             elif now.functions and policy.rss_function not in now.functions:
-                raise InvalidValueError(f"{self.device.name}: rss_function cannot be {policy.rss_function!r}: allowed are {', '.join(now.functions)}.")
+                raise InvalidValueError(
+                    f"{self.device.name}: rss_function cannot be {policy.rss_function!r}: allowed are {', '.join(now.functions)}."
+                )
             else:
                 self.values["rss/function"] = policy.rss_function
 
@@ -285,7 +303,11 @@ class _Resolver:
         if not policy.irq and policy.rss != "cpu0":
             return
         if not self.device.irqs:
-            why = "it is down" if self.device.identity.bus and not self.device.up else f"driver {self.device.identity.driver or 'unknown'} has none"
+            why = (
+                "it is down"
+                if self.device.identity.bus and not self.device.up
+                else f"driver {self.device.identity.driver or 'unknown'} has none"
+            )
             self.lacks(f"interrupts cannot be placed: the device shows no interrupts ({why}).")
             return
         if policy.rss == "cpu0":

@@ -252,7 +252,9 @@ def require_ethtool(host: Host) -> None:
 _REFUSED = re.compile(r"not supported|no such device or address|no stats available", re.IGNORECASE)
 
 
-def _ask(host: Host, option: str, name: str, from_text: Callable[[str], _Value], from_json: Optional[Callable[[str], _Value]] = None) -> Optional[_Value]:
+def _ask(
+    host: Host, option: str, name: str, from_text: Callable[[str], _Value], from_json: Optional[Callable[[str], _Value]] = None
+) -> Optional[_Value]:
     """Ask ethtool in JSON where a form of it exists, else in text; None for what the driver does not offer."""
     if from_json:
         done = _ethtool(host, ["--json", option, name])
@@ -284,7 +286,9 @@ def find(host: Host, wanted: Identity) -> Tuple[Optional[str], str]:
 
     def pick(candidates: List[Identity]) -> Optional[Identity]:
         if len(candidates) > 1:
-            candidates = [it for it in candidates if it.mac == wanted.mac] or [it for it in candidates if it.name == wanted.name] or candidates
+            candidates = (
+                [it for it in candidates if it.mac == wanted.mac] or [it for it in candidates if it.name == wanted.name] or candidates
+            )
         return candidates[0] if len(candidates) == 1 else None
 
     if wanted.bus:
@@ -317,7 +321,8 @@ def info(device_now: Device) -> Dict[str, Any]:
         "channels": now.channels and {"current": dict(now.channels.current), "maximum": dict(now.channels.maximum)},
         "rings": now.rings and {"current": dict(now.rings.current), "maximum": dict(now.rings.maximum)},
         "coalesce": now.coalesce and dict(now.coalesce),
-        "features": now.features and {name: {"active": it.active, "requested": it.requested, "fixed": it.fixed} for name, it in now.features.items()},
+        "features": now.features
+        and {name: {"active": it.active, "requested": it.requested, "fixed": it.fixed} for name, it in now.features.items()},
         "rss": now.rss
         and {
             "table": list(now.rss.table),

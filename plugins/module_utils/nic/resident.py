@@ -140,7 +140,9 @@ def _has_systemd(host: Host) -> bool:
 def require_persistence(host: Host) -> None:
     """Refuse persistence where nothing would apply it."""
     if not _has_systemd(host) or host.namespace() != "node":
-        raise MissingCapabilityError("Tuning cannot be kept over a reboot here: that needs systemd and a node of its own, not a network namespace.")
+        raise MissingCapabilityError(
+            "Tuning cannot be kept over a reboot here: that needs systemd and a node of its own, not a network namespace."
+        )
 
 
 def _policy_path(store: Store) -> str:

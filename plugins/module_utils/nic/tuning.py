@@ -128,14 +128,23 @@ def tune(
         return replace(predicted, changes=outcome.made or predicted.changes, devices=outcome.devices, deadman=journal.deadman)
 
 
-def _predict_whole(store: Store, names: Sequence[str], policy: Policy, wish: Mapping[str, Any], persistent: Optional[bool], flows: Sequence[str]) -> Result:
+def _predict_whole(
+    store: Store, names: Sequence[str], policy: Policy, wish: Mapping[str, Any], persistent: Optional[bool], flows: Sequence[str]
+) -> Result:
     if not names and not policy.of_node_alone:
         raise InvalidValueError("No interface was named: give at least one of those that 'nic_info' lists.")
     host = store.host
     system = read.system(host)
     for name in names:
         read.require_interface(host, name)
-    if policy.channels or policy.rings or policy.coalesce or policy.features or policy.hash_fields or policy.rss in ("spread", "list", "default"):
+    if (
+        policy.channels
+        or policy.rings
+        or policy.coalesce
+        or policy.features
+        or policy.hash_fields
+        or policy.rss in ("spread", "list", "default")
+    ):
         read.require_ethtool(host)
     predicted = predict(policy, {name: read.device(host, name, flows) for name in names}, system)
     if persistent is None:
@@ -166,7 +175,10 @@ def _recorded(store: Store, previous: Optional[Journal], devices: Mapping[str, D
 
 
 def _finished(journal: Journal, outcome: engine.Outcome) -> Journal:
-    devices = {name: replace(entry, applied=outcome.devices[name].values()) if name in outcome.devices else entry for name, entry in journal.devices.items()}
+    devices = {
+        name: replace(entry, applied=outcome.devices[name].values()) if name in outcome.devices else entry
+        for name, entry in journal.devices.items()
+    }
     return replace(journal, devices=devices, system_applied=outcome.system.values())
 
 
@@ -190,7 +202,9 @@ def _persist(store: Store, journal: Journal, names: Sequence[str], wish: Mapping
     return replace(journal, persistent=policy)
 
 
-def _roll_back(store: Store, previous: Optional[Journal], journal: Journal, before: Mapping[str, Device], system: System, flows: Sequence[str]) -> str:
+def _roll_back(
+    store: Store, previous: Optional[Journal], journal: Journal, before: Mapping[str, Device], system: System, flows: Sequence[str]
+) -> str:
     """Undo a tuning that was refused on its way; returns the sentence that says how that went."""
     host = store.host
     try:
@@ -223,7 +237,9 @@ def _roll_back(store: Store, previous: Optional[Journal], journal: Journal, befo
             if previous.persistent:
                 resident.persist(store, previous.persistent)
         store.save(previous)
-    return f"What was applied before it ({len(outcome.made)} settings) was rolled back." if outcome.made else "Nothing else had been changed."
+    return (
+        f"What was applied before it ({len(outcome.made)} settings) was rolled back." if outcome.made else "Nothing else had been changed."
+    )
 
 
 # Restoring
@@ -242,7 +258,11 @@ def _find(store: Store, journal: Journal, only: Sequence[str]) -> Dict[str, _Fou
     unknown = [name for name in only if name not in journal.devices]
     if unknown:
         raise InvalidValueError(f"Interface {', '.join(unknown)} is not in the tuning journal: it records {', '.join(journal.devices)}.")
-    return {recorded: _Found(entry, *read.find(store.host, entry.identity)) for recorded, entry in journal.devices.items() if not only or recorded in only}
+    return {
+        recorded: _Found(entry, *read.find(store.host, entry.identity))
+        for recorded, entry in journal.devices.items()
+        if not only or recorded in only
+    }
 
 
 def _system_originals(store: Store, journal: Journal) -> Values:

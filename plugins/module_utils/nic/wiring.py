@@ -59,7 +59,9 @@ def plain(values: Optional[Mapping[str, Any]]) -> Dict[str, Any]:
         elif text == "max":
             found[name.replace("_", "-")] = text
         else:
-            raise InvalidValueError(f"{name} cannot be {value!r}: allowed are whole numbers, true, false and, where there is a maximum, 'max'.")
+            raise InvalidValueError(
+                f"{name} cannot be {value!r}: allowed are whole numbers, true, false and, where there is a maximum, 'max'."
+            )
     return found
 
 

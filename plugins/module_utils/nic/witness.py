@@ -21,7 +21,9 @@ PROVED, REFUTED, MISSING = "proved", "refuted", "missing"
 # Names of the packets that one receive queue has had, in `ethtool -S`:
 # rx_queue_0_packets (igb, ixgbe, ice, older virtio_net), rx0_packets (mlx5, newer virtio_net), rx-0.packets (i40e), queue_0_rx_cnt (ena),
 # [0]: rx_ucast_packets (bnxt).
-_RX_PACKETS = re.compile(r"(?:rx_queue_(\d+)_packets|rx(\d+)_packets|rx-(\d+)\.(?:rx_)?packets|queue_(\d+)_rx_cnt|\[(\d+)\]: rx_ucast_packets)\Z")
+_RX_PACKETS = re.compile(
+    r"(?:rx_queue_(\d+)_packets|rx(\d+)_packets|rx-(\d+)\.(?:rx_)?packets|queue_(\d+)_rx_cnt|\[(\d+)\]: rx_ucast_packets)\Z"
+)
 
 # Share of the work that must be where the policy wants it; the rest is what other devices and the node itself receive.
 ENOUGH = 0.8
@@ -63,7 +65,9 @@ class Counters:
                 {int(cpu): {name: int(count) for name, count in row.items()} for cpu, row in data["softnet"].items()},
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise InvalidValueError(f"since is not what this module returned as 'counters' ({error}): pass that value on unchanged.") from error
+            raise InvalidValueError(
+                f"since is not what this module returned as 'counters' ({error}): pass that value on unchanged."
+            ) from error
 
 
 def count(host: Host, device: Device, topology: Topology) -> Counters:
@@ -147,7 +151,9 @@ def judge_rss(expected: str, device: Device, delta: Counters, min_packets: int) 
             state,
             f"{device.name}: {fired} receive interrupts, of which {100 * (1 - elsewhere):.1f} % on CPU 0 ({_shares(by_cpu, 'CPU ')}).",
         )
-    packets = dict(delta.rx_packets) or {it.queue: sum(delta.interrupts.get(number, {}).values()) for number, it in receiving.items() if it.queue is not None}
+    packets = dict(delta.rx_packets) or {
+        it.queue: sum(delta.interrupts.get(number, {}).values()) for number, it in receiving.items() if it.queue is not None
+    }
     packets = {queue: value for queue, value in packets.items() if queue in device.rx}
     total, queues = sum(packets.values()), len(device.rx)
     what = "packets" if delta.rx_packets else "receive interrupts"
@@ -171,7 +177,9 @@ def judge_rps(device: Device, delta: Counters, min_packets: int) -> Claim:
     processed = {cpu: row["processed"] for cpu, row in delta.softnet.items()}
     total = sum(processed.values())
     if total < min_packets:
-        return Claim("rps", MISSING, f"{device.name}: {total} packets were processed in {delta.at:.1f} s, at least {min_packets} are needed to tell.")
+        return Claim(
+            "rps", MISSING, f"{device.name}: {total} packets were processed in {delta.at:.1f} s, at least {min_packets} are needed to tell."
+        )
     if not wanted:
         state = PROVED if sum(moved.values()) <= STRAY * total else REFUTED
         return Claim(
@@ -215,7 +223,9 @@ def judge_rfs(device: Device, delta: Counters, application: int, min_packets: in
     processed = {cpu: row["processed"] for cpu, row in delta.softnet.items()}
     total = sum(processed.values())
     if total < min_packets:
-        return Claim("rfs", MISSING, f"{device.name}: {total} packets were processed in {delta.at:.1f} s, at least {min_packets} are needed to tell.")
+        return Claim(
+            "rfs", MISSING, f"{device.name}: {total} packets were processed in {delta.at:.1f} s, at least {min_packets} are needed to tell."
+        )
     inside = sum(value for cpu, value in processed.items() if application >> cpu & 1) / total
     blind = bin(inside_mask).count("1") / bin(wanted).count("1")
     # Following must take it well beyond the share that a blind choice among the RPS CPUs gives.
@@ -282,7 +292,9 @@ def rates(delta: Counters) -> Dict[str, Any]:
     return {
         "interval_s": round(delta.at, 3),
         "rx_packets_per_queue": {queue: round(value / seconds, 2) for queue, value in data["rx_packets"].items()},
-        "interrupts_per_cpu": {irq: {cpu: round(value / seconds, 2) for cpu, value in row.items()} for irq, row in data["interrupts"].items()},
+        "interrupts_per_cpu": {
+            irq: {cpu: round(value / seconds, 2) for cpu, value in row.items()} for irq, row in data["interrupts"].items()
+        },
         "net_rx_per_cpu": {cpu: round(value / seconds, 2) for cpu, value in data["net_rx"].items()},
         "processed_per_cpu": {cpu: round(row["processed"] / seconds, 2) for cpu, row in data["softnet"].items()},
         "received_rps_per_cpu": {cpu: round(row.get("received_rps", 0) / seconds, 2) for cpu, row in data["softnet"].items()},

@@ -50,7 +50,8 @@ def require_qemu(version: Tuple[int, ...], accelerator: str) -> None:
     if version[0] < needed:
         why = "under which emulated guests panic" if version[0] >= MIN_QEMU else "which lacks the cards that the lab needs"
         raise MissingCapabilityError(
-            f"QEMU {'.'.join(map(str, version))} is installed, {why}; version {needed} or newer is needed (Debian 12 has it in bookworm-backports)."
+            f"QEMU {'.'.join(map(str, version))} is installed, {why}; version {needed} or newer is needed "
+            "(Debian 12 has it in bookworm-backports)."
         )
 
 
@@ -92,29 +93,10 @@ def record(path: Path, verdict: Verdict) -> None:
 def probe_argv(kernel: Path, initrd: Path, console: Path) -> list[str]:
     """Return the command of the probe guest: no disk, no card, a marker on its console."""
     return [
-        QEMU,
-        "-name",
-        "datapath-lab-probe",
-        "-nodefaults",
-        "-no-user-config",
-        "-display",
-        "none",
-        *machine_argv("kvm", nested=False),
-        "-smp",
-        "2",
-        "-m",
-        "256M",
-        "-no-reboot",
-        "-kernel",
-        str(kernel),
-        "-initrd",
-        str(initrd),
-        "-append",
-        "console=ttyS0 loglevel=4 panic=-1 datapath_lab.probe",
-        "-chardev",
-        f"file,id=console,path={console}",
-        "-serial",
-        "chardev:console",
+        QEMU, "-name", "datapath-lab-probe", "-nodefaults", "-no-user-config", "-display", "none", *machine_argv("kvm", nested=False),
+        "-smp", "2", "-m", "256M", "-no-reboot", "-kernel", str(kernel), "-initrd", str(initrd),
+        "-append", "console=ttyS0 loglevel=4 panic=-1 datapath_lab.probe",
+        "-chardev", f"file,id=console,path={console}", "-serial", "chardev:console",
     ]
 
 
@@ -134,11 +116,7 @@ def probe(kernel: Path, initrd: Path, limit_s: float, device: Path = Path("/dev/
         began = time.monotonic()
         with said.open("w") as errors:
             process = subprocess.Popen(
-                probe_argv(kernel, initrd, console),
-                stdin=subprocess.DEVNULL,
-                stdout=errors,
-                stderr=errors,
-                start_new_session=True,
+                probe_argv(kernel, initrd, console), stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, start_new_session=True,
             )
         # A QEMU that ends by an assertion shall not leave its memory on the disk.
         resource.prlimit(process.pid, resource.RLIMIT_CORE, (0, 0))

@@ -58,14 +58,8 @@ def machine_argv(accelerator: str, nested: bool) -> List[str]:
 def append_line(accelerator: str) -> str:
     """Return the guest's kernel command line."""
     words = [
-        "console=ttyS0",
-        "root=/dev/vda",
-        "rw",
-        "loglevel=5",
-        "systemd.show_status=auto",
-        "systemd.firstboot=no",
-        "systemd.condition_needs_update=no",
-        "panic=0",
+        "console=ttyS0", "root=/dev/vda", "rw", "loglevel=5", "systemd.show_status=auto", "systemd.firstboot=no",
+        "systemd.condition_needs_update=no", "panic=0",
     ]
     # An emulated CPU has no speculation to guard against, but would pay for the guards.
     return " ".join([*words, "mitigations=off"] if accelerator == "emulated" else words)
@@ -96,45 +90,17 @@ def qemu_argv(lab: str, node: Node, boot: Boot, directory: Path, taps: Sequence[
     """
     forward = f"hostfwd=tcp:127.0.0.1:{node.port}-{seed.MANAGEMENT_ADDRESS}:22"
     argv = [
-        QEMU,
-        "-name",
-        f"{lab}/{node.name},process={node.name}.{lab}",
-        "-nodefaults",
-        "-no-user-config",
-        "-display",
-        "none",
-        "-daemonize",
-        "-pidfile",
-        str(directory / "qemu.pid"),
-        *machine_argv(boot.accelerator, node.nested),
-        "-smp",
-        str(node.cpus),
-        "-m",
-        f"{node.memory_mib}M",
-        "-kernel",
-        str(boot.kernel),
-        "-initrd",
-        str(directory / "initrd"),
-        "-append",
-        append_line(boot.accelerator),
-        "-drive",
-        f"file={directory / 'overlay.qcow2'},if=none,id=root,format=qcow2,cache=writeback,discard=unmap",
-        "-device",
-        "virtio-blk-pci,drive=root",
-        "-chardev",
-        f"file,id=console,path={directory / 'console.log'},append=off",
-        "-serial",
-        "chardev:console",
-        "-qmp",
-        "unix:qmp.sock,server=on,wait=off",
-        "-object",
-        "rng-random,id=rng,filename=/dev/urandom",
-        "-device",
-        "virtio-rng-pci,rng=rng",
-        "-netdev",
-        f"user,id=mgmt,restrict=on,ipv6=off,net={MANAGEMENT_NETWORK},host={seed.MANAGEMENT_HOST},{forward}",
-        "-device",
-        f"virtio-net-pci,netdev=mgmt,mac={management_mac(lab, node.index)}",
+        QEMU, "-name", f"{lab}/{node.name},process={node.name}.{lab}", "-nodefaults", "-no-user-config", "-display", "none",
+        "-daemonize", "-pidfile", str(directory / "qemu.pid"),
+        *machine_argv(boot.accelerator, node.nested), "-smp", str(node.cpus), "-m", f"{node.memory_mib}M",
+        "-kernel", str(boot.kernel), "-initrd", str(directory / "initrd"), "-append", append_line(boot.accelerator),
+        "-drive", f"file={directory / 'overlay.qcow2'},if=none,id=root,format=qcow2,cache=writeback,discard=unmap",
+        "-device", "virtio-blk-pci,drive=root",
+        "-chardev", f"file,id=console,path={directory / 'console.log'},append=off", "-serial", "chardev:console",
+        "-qmp", "unix:qmp.sock,server=on,wait=off",
+        "-object", "rng-random,id=rng,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=rng",
+        "-netdev", f"user,id=mgmt,restrict=on,ipv6=off,net={MANAGEMENT_NETWORK},host={seed.MANAGEMENT_HOST},{forward}",
+        "-device", f"virtio-net-pci,netdev=mgmt,mac={management_mac(lab, node.index)}",
     ]
     for number, (nic, handles) in enumerate(zip(node.nics, taps)):
         argv += _card(nic, number, handles)
@@ -162,13 +128,9 @@ class Record:
     def as_text(self) -> str:
         """Return the text of the record."""
         data = {
-            "fingerprint": self.fingerprint,
-            "accelerator": self.accelerator,
-            "disk": self.disk,
-            "port": self.port,
+            "fingerprint": self.fingerprint, "accelerator": self.accelerator, "disk": self.disk, "port": self.port,
             "process": self.process.as_dict() if self.process else None,
-            "boot_seconds": self.boot_seconds,
-            "argv": list(self.argv),
+            "boot_seconds": self.boot_seconds, "argv": list(self.argv),
         }
         return json.dumps(data, indent=1) + "\n"
 
@@ -179,12 +141,7 @@ class Record:
             data = json.loads(text)
             process = ProcessIdentity.from_dict(data["process"]) if data["process"] else None
             return cls(
-                data["fingerprint"],
-                data["accelerator"],
-                data["disk"],
-                data["port"],
-                process,
-                data["boot_seconds"],
+                data["fingerprint"], data["accelerator"], data["disk"], data["port"], process, data["boot_seconds"],
                 tuple(data["argv"]),
             )
         except (ValueError, KeyError, TypeError, LabError):
@@ -330,7 +287,8 @@ class Guest:
         """Refuse a port on which something else listens."""
         if not have.running and port_taken(node.port):
             raise InvalidValueError(
-                f"Port {node.port} on 127.0.0.1, the SSH port of node {node.name!r}, is already taken by another process; choose another lab_port_base."
+                f"Port {node.port} on 127.0.0.1, the SSH port of node {node.name!r}, is already taken by another process; "
+                "choose another lab_port_base."
             )
 
     def apply(self, steps: Sequence[str], want: Want, namespace: Path, limit_s: float) -> Optional[float]:
@@ -387,13 +345,7 @@ class Guest:
             # Not through the module's runner: the taps' descriptors must pass, and the pipes must not outlive this call.
             with (self.directory / "qemu.log").open("w+") as log:
                 done = subprocess.run(
-                    argv,
-                    cwd=self.directory,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    check=False,
-                    start_new_session=True,
+                    argv, cwd=self.directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False, start_new_session=True,
                     pass_fds=[handle for tap in taps for handle in tap],
                 )
                 log.seek(0)

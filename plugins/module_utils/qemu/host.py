@@ -100,7 +100,8 @@ def plan(host: Host) -> Plan:
         uri = next((each.uri for each in host.sources if each.suite == host.codename and each.component == "main"), None)
         if uri is None:
             raise MissingCapabilityError(
-                f"The apt configuration names no archive for {host.codename} main, so QEMU {MIN_QEMU_EMULATED} cannot be had from {release}; add it there."
+                f"The apt configuration names no archive for {host.codename} main, so QEMU {MIN_QEMU_EMULATED} cannot be had "
+                f"from {release}; add it there."
             )
         source = f"Types: deb\nURIs: {uri}\nSuites: {release}\nComponents: main\nSigned-By: {KEYRING}\n"
     return Plan(tuple(sorted(packages)), release, source)
@@ -120,7 +121,9 @@ def look(run: Run, root: Path = Path("/"), which: Callable[[str], Optional[str]]
     missing = [name for name in EVIDENCE if not ((root / name[1:]).exists() if name.startswith("/") else which(name))]
     qemu = None if QEMU in missing else parse_qemu_version(run([QEMU, "--version"]).require("ask QEMU for its version").stdout)
     sources = parse_indextargets(run(list(INDEXTARGETS)).require("read apt's configuration").stdout)
-    return Host(distribution, release.get("VERSION_ID", ""), release.get("VERSION_CODENAME", ""), tuple(missing), qemu, tuple(sources))
+    return Host(
+        distribution, release.get("VERSION_ID", ""), release.get("VERSION_CODENAME", ""), tuple(missing), qemu, tuple(sources)
+    )
 
 
 def check_kernel(root: Path = Path("/"), euid: Optional[int] = None) -> None:
@@ -131,7 +134,8 @@ def check_kernel(root: Path = Path("/"), euid: Optional[int] = None) -> None:
     """
     if (os.geteuid() if euid is None else euid) != 0:
         raise MissingCapabilityError(
-            "The embedded lab makes network namespaces, taps and a system image, for which it must be run as root: add --become or use sudo."
+            "The embedded lab makes network namespaces, taps and a system image, for which it must be run as root: "
+            "add --become or use sudo."
         )
     if not (root / "proc/self/ns/net").exists():
         raise MissingCapabilityError(

@@ -4,9 +4,9 @@
 
 """The guests' system: a Debian tree, made once, kept by the hash of what it is made from, never half built.
 
-CACHE/rootfs/KEY/           the unpacked tree; also the read-only lower layer of other roots
-CACHE/images/KEY/           disk.raw, and per kernel flavour vmlinuz and initrd; manifest.json is the mark of a finished build
-CACHE/building/KEY.XXXX/    a build under way; renamed into place when everything is there
+    CACHE/rootfs/KEY/           the unpacked tree; also the read-only lower layer of other roots
+    CACHE/images/KEY/           disk.raw, and per kernel flavour vmlinuz and initrd; manifest.json is the mark of a finished build
+    CACHE/building/KEY.XXXX/    a build under way; renamed into place when everything is there
 """
 
 from __future__ import annotations
@@ -40,71 +40,30 @@ UP_MARKER = "datapath-lab: node is up"
 NEEDED_MIB = 2048
 
 BASE_PACKAGES = (
-    "busybox-static",
-    "ethtool",
-    "iproute2",
-    "iputils-ping",
-    "kmod",
-    "openssh-server",
-    "procps",
-    "python3",
-    "systemd",
-    "systemd-sysv",
+    "busybox-static", "ethtool", "iproute2", "iputils-ping", "kmod", "openssh-server", "procps", "python3", "systemd", "systemd-sysv",
     "udev",
 )
 # Nothing of these is read on a node that only moves packets, and writing them costs a third of the build.
 EXCLUDED_PATHS = (
-    "/usr/share/man/*",
-    "/usr/share/doc/*",
-    "/usr/share/locale/*",
-    "/usr/share/info/*",
+    "/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*", "/usr/share/info/*",
     *(
         f"/usr/lib/modules/*/kernel/{directory}/*"
         for directory in (
-            "sound",
-            "drivers/gpu",
-            "drivers/hid",
-            "drivers/iio",
-            "drivers/infiniband",
-            "drivers/input",
-            "drivers/media",
-            "drivers/net/wireless",
-            "drivers/staging",
+            "sound", "drivers/gpu", "drivers/hid", "drivers/iio", "drivers/infiniband", "drivers/input", "drivers/media",
+            "drivers/net/wireless", "drivers/staging",
         )
     ),
 )
 # What every Debian starts and a node that only moves packets has no use for: half of an emulated boot.
 MASKED_UNITS = (
-    "dev-hugepages.mount",
-    "dev-mqueue.mount",
-    "getty-static.service",
-    "modprobe@configfs.service",
-    "modprobe@dm_mod.service",
-    "modprobe@drm.service",
-    "modprobe@efi_pstore.service",
-    "modprobe@fuse.service",
-    "modprobe@loop.service",
-    "proc-sys-fs-binfmt_misc.automount",
-    "proc-sys-fs-binfmt_misc.mount",
-    "run-lock.mount",
-    "sys-fs-fuse-connections.mount",
-    "sys-kernel-config.mount",
-    "systemd-ask-password-console.path",
-    "systemd-ask-password-wall.path",
-    "systemd-binfmt.service",
-    "systemd-creds.socket",
-    "systemd-hibernate-clear.service",
-    "systemd-hostnamed.socket",
-    "systemd-hwdb-update.service",
-    "systemd-journal-flush.service",
-    "systemd-pstore.service",
-    "systemd-random-seed.service",
-    "systemd-rfkill.socket",
-    "systemd-sysext.socket",
-    "systemd-tmpfiles-clean.timer",
-    "systemd-udev-load-credentials.service",
-    "systemd-update-utmp-runlevel.service",
-    "systemd-update-utmp.service",
+    "dev-hugepages.mount", "dev-mqueue.mount", "getty-static.service", "modprobe@configfs.service", "modprobe@dm_mod.service",
+    "modprobe@drm.service", "modprobe@efi_pstore.service", "modprobe@fuse.service", "modprobe@loop.service",
+    "proc-sys-fs-binfmt_misc.automount", "proc-sys-fs-binfmt_misc.mount", "run-lock.mount", "sys-fs-fuse-connections.mount",
+    "sys-kernel-config.mount", "systemd-ask-password-console.path", "systemd-ask-password-wall.path", "systemd-binfmt.service",
+    "systemd-creds.socket", "systemd-hibernate-clear.service", "systemd-hostnamed.socket", "systemd-hwdb-update.service",
+    "systemd-journal-flush.service", "systemd-pstore.service", "systemd-random-seed.service", "systemd-rfkill.socket",
+    "systemd-sysext.socket", "systemd-tmpfiles-clean.timer", "systemd-udev-load-credentials.service",
+    "systemd-update-utmp-runlevel.service", "systemd-update-utmp.service",
 )
 MASKED_GENERATORS = ("debug", "getty", "gpt-auto", "hibernate-resume", "rc-local", "run", "ssh", "system-update", "sysv", "tpm2")
 
@@ -187,16 +146,9 @@ class Recipe:
     def inputs(self) -> Dict[str, Any]:
         """Return what goes into the key."""
         return {
-            "recipe": RECIPE,
-            "suite": self.suite,
-            "packages": list(self.packages),
-            "disk_gib": self.disk_gib,
-            "kernels": KERNEL_PACKAGES,
-            "early_modules": EARLY_MODULES,
-            "excluded": EXCLUDED_PATHS,
-            "files": dict(SYSTEM_FILES),
-            "links": dict(SYSTEM_LINKS),
-            "init": INIT,
+            "recipe": RECIPE, "suite": self.suite, "packages": list(self.packages), "disk_gib": self.disk_gib,
+            "kernels": KERNEL_PACKAGES, "early_modules": EARLY_MODULES, "excluded": EXCLUDED_PATHS, "files": dict(SYSTEM_FILES),
+            "links": dict(SYSTEM_LINKS), "init": INIT,
         }
 
     @property
@@ -259,15 +211,12 @@ class Image:
         """Return what the module returns about a finished image."""
         manifest = json.loads(self.manifest.read_text())
         return {
-            "key": self.key,
-            "rootfs": str(self.rootfs),
-            "disk": str(self.disk),
+            "key": self.key, "rootfs": str(self.rootfs), "disk": str(self.disk),
             "kernels": {
-                flavour: {**data, "kernel": str(self.kernel(flavour)), "initrd": str(self.initrd(flavour))} for flavour, data in manifest["kernels"].items()
+                flavour: {**data, "kernel": str(self.kernel(flavour)), "initrd": str(self.initrd(flavour))}
+                for flavour, data in manifest["kernels"].items()
             },
-            "built": manifest["built"],
-            "build_seconds": manifest["build_seconds"],
-            "archives": manifest["archives"],
+            "built": manifest["built"], "build_seconds": manifest["build_seconds"], "archives": manifest["archives"],
         }
 
 
@@ -295,7 +244,9 @@ def module_files(modules_dep: str, builtin: str, wanted: Sequence[str]) -> List[
         if name in within:
             continue
         if name not in by_name:
-            raise MissingCapabilityError(f"The guests' kernel has no module {name}, which they need to start from their disk; choose another kernel package.")
+            raise MissingCapabilityError(
+                f"The guests' kernel has no module {name}, which they need to start from their disk; choose another kernel package."
+            )
         # depmod lists what must be loaded first last.
         for path in [*reversed(needs[by_name[name]]), by_name[name]]:
             if path not in ordered:
@@ -314,10 +265,7 @@ def initramfs(tree: Path, release: str) -> bytes:
         "init": (cpio.regular(0o755), INIT.encode()),
         "bin/busybox": (cpio.regular(0o755), (tree / "usr/bin/busybox").read_bytes()),
         "bin/sh": (cpio.SYMLINK, b"busybox"),
-        "proc": (cpio.DIRECTORY, b""),
-        "dev": (cpio.DIRECTORY, b""),
-        "root": (cpio.DIRECTORY, b""),
-        "seed": (cpio.DIRECTORY, b""),
+        "proc": (cpio.DIRECTORY, b""), "dev": (cpio.DIRECTORY, b""), "root": (cpio.DIRECTORY, b""), "seed": (cpio.DIRECTORY, b""),
     }
     paths = []
     for path in module_files((modules / "modules.dep").read_text(), (modules / "modules.builtin").read_text(), EARLY_MODULES):
@@ -391,11 +339,8 @@ class Builder:
             kernels = self._kernels(tree, result)
             self._disk(tree, result / "disk.raw")
             manifest = {
-                "inputs": self._recipe.inputs(),
-                "archives": list(archives),
-                "kernels": kernels,
-                "built": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-                "build_seconds": round(time.monotonic() - began, 1),
+                "inputs": self._recipe.inputs(), "archives": list(archives), "kernels": kernels,
+                "built": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "build_seconds": round(time.monotonic() - began, 1),
             }
             (result / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
             self._install(tree, result)
@@ -409,25 +354,18 @@ class Builder:
             mounted = mounts_below(leftover, self._mountinfo.read_text())
             if mounted:
                 # Deleting through a bind mount would delete the machine's own files.
-                raise LabError(f"An interrupted build has left {mounted[0]} mounted; unmount it ('umount --recursive {leftover}') and run this again.")
+                raise LabError(
+                    f"An interrupted build has left {mounted[0]} mounted; unmount it ('umount --recursive {leftover}') and run this again."
+                )
             shutil.rmtree(leftover, ignore_errors=True)
 
     def _bootstrap(self, tree: Path, archives: Sequence[str], proxy: Mapping[str, str]) -> None:
         argv = [
-            *CONFINED,
-            "mmdebstrap",
-            "--mode=root",
-            "--variant=apt",
-            "--architectures=amd64",
-            "--skip=cleanup/apt/lists",
-            '--aptopt=APT::Install-Recommends "false"',
-            "--dpkgopt=force-unsafe-io",
+            *CONFINED, "mmdebstrap", "--mode=root", "--variant=apt", "--architectures=amd64", "--skip=cleanup/apt/lists",
+            '--aptopt=APT::Install-Recommends "false"', "--dpkgopt=force-unsafe-io",
             *(f'--aptopt={name} "{value}"' for name, value in sorted(proxy.items())),
             *(f"--dpkgopt=path-exclude={path}" for path in EXCLUDED_PATHS),
-            f"--include={','.join(self._recipe.packages)}",
-            self._recipe.suite,
-            str(tree),
-            *archives,
+            f"--include={','.join(self._recipe.packages)}", self._recipe.suite, str(tree), *archives,
         ]
         # The initramfs is made here: Debian's own takes ten times as long to make and to start from.
         done = self._run(argv, environ={"INITRD": "No", "TMPDIR": str(tree.parent)})
@@ -459,29 +397,16 @@ class Builder:
         missing = sorted(set(KERNEL_PACKAGES) - set(found))
         if missing:
             raise LabError(
-                f"The guests' system has no {missing[0]} kernel although {KERNEL_PACKAGES[missing[0]]} was installed; the archive may be half mirrored."
+                f"The guests' system has no {missing[0]} kernel although {KERNEL_PACKAGES[missing[0]]} was installed; "
+                "the archive may be half mirrored."
             )
         return found
 
     def _disk(self, tree: Path, disk: Path) -> None:
         # Lazy initialisation would run in each guest, in the midst of a measurement.
         argv = [
-            "mke2fs",
-            "-q",
-            "-t",
-            "ext4",
-            "-L",
-            "datapath-lab",
-            "-m",
-            "0",
-            "-E",
-            "lazy_itable_init=0,lazy_journal_init=0",
-            "-N",
-            "200000",
-            "-d",
-            str(tree),
-            str(disk),
-            f"{self._recipe.disk_gib}G",
+            "mke2fs", "-q", "-t", "ext4", "-L", "datapath-lab", "-m", "0", "-E", "lazy_itable_init=0,lazy_journal_init=0", "-N", "200000",
+            "-d", str(tree), str(disk), f"{self._recipe.disk_gib}G",
         ]
         self._run(argv).require("write the guests' disk image")
 

@@ -44,11 +44,8 @@ def guests(run: Run, lab: str, state: Path, processes: Processes) -> List[Dict[s
         record = have.record
         found.append(
             {
-                "name": name,
-                "state": have.state,
-                "pid": have.process.pid if have.process else None,
-                "boot_seconds": record.boot_seconds if record else None,
-                "accelerator": record.accelerator if record else None,
+                "name": name, "state": have.state, "pid": have.process.pid if have.process else None,
+                "boot_seconds": record.boot_seconds if record else None, "accelerator": record.accelerator if record else None,
                 "disk": record.disk if record else None,
             }
         )

@@ -39,13 +39,8 @@ class Keys:
     def ssh_argv(self, port: int, *command: str) -> List[str]:
         """Return the argv that runs a command on the node behind a port."""
         options = (
-            "BatchMode=yes",
-            "ConnectTimeout=5",
-            "GlobalKnownHostsFile=/dev/null",
-            "IdentitiesOnly=yes",
-            "LogLevel=ERROR",
-            "StrictHostKeyChecking=yes",
-            f"UserKnownHostsFile={self.known_hosts}",
+            "BatchMode=yes", "ConnectTimeout=5", "GlobalKnownHostsFile=/dev/null", "IdentitiesOnly=yes", "LogLevel=ERROR",
+            "StrictHostKeyChecking=yes", f"UserKnownHostsFile={self.known_hosts}",
         )
         given = [word for option in options for word in ("-o", option)]
         return ["ssh", "-F", "none", *given, "-i", str(self.client), "-p", str(port), "root@127.0.0.1", *command]

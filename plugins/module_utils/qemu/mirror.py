@@ -38,7 +38,9 @@ def parse_indextargets(text: str) -> List[Source]:
     return sources
 
 
-def archive_lines(sources: Sequence[Source], controller: str, codename: str, suite: str, mirror: Optional[str], security: Optional[str]) -> List[str]:
+def archive_lines(
+    sources: Sequence[Source], controller: str, codename: str, suite: str, mirror: Optional[str], security: Optional[str]
+) -> List[str]:
     """Return the deb lines from which the guests' system is made.
 
     :param sources: what the controller's apt uses.
@@ -53,7 +55,8 @@ def archive_lines(sources: Sequence[Source], controller: str, codename: str, sui
         main = next((source.uri for source in sources if source.suite == codename and source.component == "main"), None)
         if main is None:
             raise MissingCapabilityError(
-                f"The controller's apt configuration names no archive for {codename} main, so there is no mirror to make the guests from; set lab_mirror."
+                f"The controller's apt configuration names no archive for {codename} main, so there is no mirror to make the guests from; "
+                "set lab_mirror."
             )
     if not main:
         raise MissingCapabilityError(

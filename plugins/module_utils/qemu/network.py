@@ -115,7 +115,9 @@ def inside(namespace: Path) -> Iterator[None]:
     def enter(handle: int) -> None:
         if libc.setns(handle, CLONE_NEWNET) != 0:
             code = ctypes.get_errno()
-            raise MissingCapabilityError(f"Cannot enter the network namespace {namespace}: {os.strerror(code)}; the lab must be run as root.")
+            raise MissingCapabilityError(
+                f"Cannot enter the network namespace {namespace}: {os.strerror(code)}; the lab must be run as root."
+            )
 
     home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -150,6 +152,7 @@ def open_tap(name: str, queues: int, device: str = "/dev/net/tun") -> List[int]:
         for handle in handles:
             os.close(handle)
         raise MissingCapabilityError(
-            f"Cannot make the tap {name} through {device}: {error.strerror}; the lab's data network needs root and a kernel with CONFIG_TUN."
+            f"Cannot make the tap {name} through {device}: {error.strerror}; "
+            "the lab's data network needs root and a kernel with CONFIG_TUN."
         ) from None
     return handles

@@ -27,16 +27,8 @@ MAX_CPUS = 64
 MIN_MEMORY_MIB = 256
 KNOWN_GROUPS = frozenset(
     {
-        "all",
-        "ungrouped",
-        "builders",
-        "loadbalancers",
-        "clients",
-        "workers",
-        "hypervisors",
-        "etcd",
-        "lab_nodes",
-        "lab_default",
+        "all", "ungrouped", "builders", "loadbalancers", "clients", "workers", "hypervisors", "etcd",
+        "lab_nodes", "lab_default",
     }
 )
 # RFC 2544 sets this block aside for tests of network devices, so it can never be a real destination.
@@ -68,12 +60,8 @@ class Nic:
     def as_dict(self) -> Dict[str, Any]:
         """Return the form in which modules hand a card on."""
         return {
-            "network": self.network,
-            "model": self.model,
-            "queues": self.queues,
-            "address": self.address,
-            "interface": self.interface,
-            "mac": self.mac,
+            "network": self.network, "model": self.model, "queues": self.queues, "address": self.address,
+            "interface": self.interface, "mac": self.mac,
         }
 
 
@@ -96,13 +84,8 @@ class Node:
     def as_dict(self) -> Dict[str, Any]:
         """Return the form in which modules hand a node on."""
         return {
-            "name": self.name,
-            "index": self.index,
-            "cpus": self.cpus,
-            "memory_mib": self.memory_mib,
-            "kernel_flavour": self.kernel_flavour,
-            "port": self.port,
-            "nested": self.nested,
+            "name": self.name, "index": self.index, "cpus": self.cpus, "memory_mib": self.memory_mib,
+            "kernel_flavour": self.kernel_flavour, "port": self.port, "nested": self.nested,
             "nics": [nic.as_dict() for nic in self.nics],
         }
 
@@ -149,7 +132,9 @@ def _address(value: Any, what: str) -> str:
     if "/" not in str(value):
         raise InvalidValueError(f"{what} lacks its prefix length; write it as {value}/24, for example.")
     if interface.version != 4 or not interface.network.subnet_of(LAB_BLOCK):  # type: ignore[arg-type]
-        raise InvalidValueError(f"{what} must lie in {LAB_BLOCK}, so that no packet of the lab can be meant for a real machine; {value} does not.")
+        raise InvalidValueError(
+            f"{what} must lie in {LAB_BLOCK}, so that no packet of the lab can be meant for a real machine; {value} does not."
+        )
     if interface.network.overlaps(MANAGEMENT_NETWORK):
         raise InvalidValueError(f"{what} overlaps the management network {MANAGEMENT_NETWORK}: {value}; choose another subnet.")
     if interface.network.prefixlen < 31 and interface.ip in (interface.network.network_address, interface.network.broadcast_address):
@@ -171,14 +156,12 @@ def _nic(lab: str, node: str, node_index: int, position: int, given: Any, flavou
     queues = _whole(given.get("queues", 1), f"{what} ({model}): 'queues'", 1, MAX_QUEUES[model])
     interface = given.get("interface", f"data{position}")
     if not isinstance(interface, str) or not INTERFACE_NAME.fullmatch(interface) or interface in ("lo", "mgmt0"):
-        raise InvalidValueError(f"{what}: 'interface' must be an interface name of at most 15 characters other than lo and mgmt0, not {interface!r}.")
+        raise InvalidValueError(
+            f"{what}: 'interface' must be an interface name of at most 15 characters other than lo and mgmt0, not {interface!r}."
+        )
     address = given.get("address")
     return Nic(
-        network,
-        model,
-        queues,
-        None if address is None else _address(address, f"{what}: 'address'"),
-        interface,
+        network, model, queues, None if address is None else _address(address, f"{what}: 'address'"), interface,
         _mac(lab, node_index, position + 1),
     )
 
@@ -192,7 +175,9 @@ def node_of(lab: str, port_base: int, name: str, given: Any) -> Node:
     :param given: the value of ``lab_node``.
     """
     if not NODE_NAME.fullmatch(name):
-        raise InvalidValueError(f"A node's name must be at most 12 lower-case letters, digits and hyphens and begin with a letter, not {name!r}.")
+        raise InvalidValueError(
+            f"A node's name must be at most 12 lower-case letters, digits and hyphens and begin with a letter, not {name!r}."
+        )
     what = f"Node {name!r}"
     if not isinstance(given, Mapping):
         raise InvalidValueError(f"{what} has no 'lab_node' dictionary in the inventory; give it index, cpus, memory_mib and nics.")
@@ -235,7 +220,9 @@ def lab_of(name: str, port_base: Any, nodes: Mapping[str, Any]) -> List[Node]:
     :param nodes: by inventory name, the value of ``lab_node``.
     """
     if not LAB_NAME.fullmatch(name):
-        raise InvalidValueError(f"lab_name must be at most 31 lower-case letters, digits and hyphens and begin with a letter, not {name!r}.")
+        raise InvalidValueError(
+            f"lab_name must be at most 31 lower-case letters, digits and hyphens and begin with a letter, not {name!r}."
+        )
     base = _whole(port_base, "lab_port_base", 1024, 65000)
     parsed = sorted((node_of(name, base, each, given) for each, given in nodes.items()), key=lambda node: node.index)
     _unique(
@@ -273,5 +260,6 @@ def check_space(what: str, path: str, free_bytes: int, needed_mib: int) -> None:
     free_mib = free_bytes // (1024 * 1024)
     if free_mib < needed_mib:
         raise InvalidValueError(
-            f"No disk space for {what}: {needed_mib} MiB are needed in {path} and {free_mib} MiB are free; free some or choose another directory."
+            f"No disk space for {what}: {needed_mib} MiB are needed in {path} and {free_mib} MiB are free; "
+            "free some or choose another directory."
         )

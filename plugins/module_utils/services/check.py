@@ -151,7 +151,8 @@ def ask(
     # Written so that not-a-number is refused too.
     if not 0 <= wait_s <= MOST_WAIT_S or not LEAST_TIMEOUT_S <= timeout_s <= MOST_TIMEOUT_S:
         raise InvalidValueError(
-            f"wait_s must be 0 to {MOST_WAIT_S:g} seconds and timeout_s {LEAST_TIMEOUT_S} to {MOST_TIMEOUT_S:g}, not {wait_s} and {timeout_s}."
+            f"wait_s must be 0 to {MOST_WAIT_S:g} seconds and timeout_s {LEAST_TIMEOUT_S} to {MOST_TIMEOUT_S:g}, "
+            f"not {wait_s} and {timeout_s}."
         )
     deadline = clock() + wait_s
     answers = []

@@ -41,7 +41,9 @@ class Service:
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):
-            raise InvalidValueError(f"The name of a service must be 1 to 41 of a-z, 0-9, _ and - beginning with a letter, not {self.name!r}.")
+            raise InvalidValueError(
+                f"The name of a service must be 1 to 41 of a-z, 0-9, _ and - beginning with a letter, not {self.name!r}."
+            )
 
     def check(self) -> None:
         """Raise if this cannot be started."""
@@ -128,7 +130,9 @@ class Keeper:
             argv = tuple(str(word) for word in given["argv"])
             return Record(int(given["pid"]), int(given["start"]), str(given["boot"]), argv, environment, given["user"])
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise LabError(f"The record {self.path(name, 'json')} is damaged ({type(error).__name__}): end the service by hand and remove the file.") from error
+            raise LabError(
+                f"The record {self.path(name, 'json')} is damaged ({type(error).__name__}): end the service by hand and remove the file."
+            ) from error
 
     def alive(self, record: Optional[Record]) -> bool:
         """Tell whether the recorded process, and no other that has its number, still runs."""

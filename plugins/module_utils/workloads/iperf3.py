@@ -54,7 +54,9 @@ def check(params: Params) -> None:
         if refused:
             raise InvalidValueError(f"iperf3: {refused[0]} is for protocol tcp; leave it out, or set protocol to tcp.")
     if params["bitrate"] is not None and not re.fullmatch(r"[0-9]+(\.[0-9]+)?[KMGT]?(/[0-9]+)?", params["bitrate"], re.IGNORECASE):
-        raise InvalidValueError(f"iperf3: bitrate must be a number with an optional K, M, G or T, such as 100M, or 0 for unlimited, not {params['bitrate']!r}.")
+        raise InvalidValueError(
+            f"iperf3: bitrate must be a number with an optional K, M, G or T, such as 100M, or 0 for unlimited, not {params['bitrate']!r}."
+        )
 
 
 def argv(params: Params, scratch: str) -> List[str]:

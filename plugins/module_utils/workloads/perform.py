@@ -145,7 +145,9 @@ def _metered(params: Params, node: Node, run: Callable[[], Completed]) -> Tuple[
     return node.meter(run, (lambda: answer_of(address, port)) if address else None)
 
 
-def _measurement(tool: Tool, reading: Reading, argv: list[str], version: str, started: str, duration: float, ends: Optional[Ends]) -> Measurement:
+def _measurement(
+    tool: Tool, reading: Reading, argv: list[str], version: str, started: str, duration: float, ends: Optional[Ends]
+) -> Measurement:
     metrics = dict(reading.metrics)
     counters: dict[str, Any] = {"tool": {**reading.facts, "not_measured": list(reading.not_measured)}}
     if ends is not None:

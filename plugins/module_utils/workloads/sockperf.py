@@ -89,7 +89,9 @@ def read(completed: Completed, params: Params) -> Reading:
     run_time = one(rf"\[Valid Duration\] RunTime={NUMBER} sec", "valid duration")
     sent = one(r"\[Valid Duration\][^\n]*SentMessages=([0-9]+)", "number of messages sent")
     received = one(r"\[Valid Duration\][^\n]*ReceivedMessages=([0-9]+)", "number of messages received")
-    lost = {name: one(rf"# {name} messages = ([0-9]+)", f"number of {name} messages") for name in ("dropped", "duplicated", "out-of-order")}
+    lost = {
+        name: one(rf"# {name} messages = ([0-9]+)", f"number of {name} messages") for name in ("dropped", "duplicated", "out-of-order")
+    }
     all_sent = one(r"\[Total Run\][^\n]*SentMessages=([0-9]+)", "number of messages sent in all")
     if observations < 1 or run_time <= 0 or mean <= 0:
         raise ParseError("sockperf", f"{observations:g} observations in {run_time:g} s with a mean of {mean:g} us are no measurement", text)

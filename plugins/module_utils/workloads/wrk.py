@@ -67,7 +67,9 @@ OPTIONS = (
 def check(params: Params) -> None:
     """Raise for options that contradict each other."""
     if params["threads"] > params["connections"]:
-        raise InvalidValueError(f"wrk: threads ({params['threads']}) must not be above connections ({params['connections']}): each thread needs one.")
+        raise InvalidValueError(
+            f"wrk: threads ({params['threads']}) must not be above connections ({params['connections']}): each thread needs one."
+        )
     path = params["path"]
     if not path.startswith("/") or any(char.isspace() for char in path):
         raise InvalidValueError(f"wrk: path must begin with a slash and hold no white space, not {path!r}.")

@@ -104,7 +104,9 @@ def test_an_unfinished_run_is_taken_up_and_a_finished_one_is_not(tmp_path: Path)
     assert not third["resumed"] and third["path"] != first["path"] and len(third["pending"]) == 6
 
 
-@pytest.mark.parametrize("change", [{"preset": "published"}, {"blocks": 2}, {"resume": False}, {"seed": 6}, {"context": {"kernel": "6.13"}}])
+@pytest.mark.parametrize(
+    "change", [{"preset": "published"}, {"blocks": 2}, {"resume": False}, {"seed": 6}, {"context": {"kernel": "6.13"}}]
+)
 def test_a_run_of_something_else_is_not_taken_up(tmp_path: Path, change: dict[str, Any]) -> None:
     """Another preset, seed or kernel is another experiment."""
     first = planned(tmp_path)

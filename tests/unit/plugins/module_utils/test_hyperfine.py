@@ -56,7 +56,9 @@ def test_arbitrary_text_gives_a_value_or_a_parse_error(text: str) -> None:
 
 json_values: Any = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["times", "user", "system", "exit_codes", "x"]), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["times", "user", "system", "exit_codes", "x"]), inner, max_size=4)
+    ),
     max_leaves=8,
 )
 

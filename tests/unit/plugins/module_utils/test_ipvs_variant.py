@@ -17,7 +17,10 @@ from ansible_collections.datapath.lab.plugins.module_utils.command import Comple
 
 RELEASE = "6.12.107+deb13-cloud-amd64"
 STOCK_ID, PATCHED_ID = "11" * 20, "22" * 20
-HEADING = "IP Virtual Server version 1.2.1 (size=4096)\nProt LocalAddress:Port Scheduler Flags\n  -> RemoteAddress:Port Forward Weight ActiveConn InActConn\n"
+HEADING = (
+    "IP Virtual Server version 1.2.1 (size=4096)\nProt LocalAddress:Port Scheduler Flags\n"
+    "  -> RemoteAddress:Port Forward Weight ActiveConn InActConn\n"
+)
 
 
 def note(build_id: str) -> bytes:
@@ -73,7 +76,9 @@ class Node:
         (directory / "ns").mkdir(exist_ok=True)
         if not (directory / "ns" / "net").exists():
             (directory / "ns" / "net").write_text(pid)
-        lines = "".join(f"TCP  0A000001:{30000 + n:04X} rr \n  -> 0A010001:2710      Masq    1      0          0         \n" for n in range(count))
+        lines = "".join(
+            f"TCP  0A000001:{30000 + n:04X} rr \n  -> 0A010001:2710      Masq    1      0          0         \n" for n in range(count)
+        )
         (directory / "net" / "ip_vs").write_text(HEADING + lines)
 
     def run(self, argv: list[str]) -> Completed:
@@ -125,7 +130,10 @@ def test_modules_are_removed_before_what_they_stand_on() -> None:
 
 
 def test_only_services_are_counted() -> None:
-    text = HEADING + "TCP  0A000001:7530 rr \n  -> 0A010001:2710      Masq    1      0          0\nUDP  [2001:db8::1]:0035 rr\nFWM  00000001 wlc\n"
+    text = (
+        HEADING
+        + "TCP  0A000001:7530 rr \n  -> 0A010001:2710      Masq    1      0          0\nUDP  [2001:db8::1]:0035 rr\nFWM  00000001 wlc\n"
+    )
     assert variant.count_services(text) == 3
 
 

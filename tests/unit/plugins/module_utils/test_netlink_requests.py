@@ -83,7 +83,9 @@ def test_a_send_that_failed_is_no_request_and_one_that_was_interrupted_is_one() 
     header = "{nlmsg_len=20, nlmsg_type=0x22 /* NLMSG_??? */, nlmsg_flags=NLM_F_REQUEST, nlmsg_seq=1, nlmsg_pid=0}"
     text = f"[{header}, {{cmd=0x8, version=1}}], 20, 0, NULL, 0"
     failed = f"sendto(3, {text}) = -1 EPERM (Operation not permitted)\n"
-    interrupted = f"7 sendto(3, {text} <unfinished ...>\n8 socket(AF_NETLINK, SOCK_RAW, NETLINK_GENERIC) = 3\n7 <... sendto resumed>) = 20\n"
+    interrupted = (
+        f"7 sendto(3, {text} <unfinished ...>\n8 socket(AF_NETLINK, SOCK_RAW, NETLINK_GENERIC) = 3\n7 <... sendto resumed>) = 20\n"
+    )
     assert parse_strace(failed).total() == 0
     assert parse_strace(interrupted) == Count({("0x22", "8"): 1}, 1)
 
@@ -331,7 +333,9 @@ def test_a_bad_value_is_refused_before_anything_is_run(changes: Dict[str, Any], 
 
 
 def test_a_command_is_run_with_its_output_thrown_away_and_its_error_kept(capfd: pytest.CaptureFixture[str]) -> None:
-    ended = netlink_requests.executor(60)([sys.executable, "-c", "import os, sys; print('out'); sys.stderr.write(str(os.getpid())); sys.exit(3)"])
+    ended = netlink_requests.executor(60)(
+        [sys.executable, "-c", "import os, sys; print('out'); sys.stderr.write(str(os.getpid())); sys.exit(3)"]
+    )
     assert (ended.rc, ended.stderr) == (3, str(ended.pid))
     assert capfd.readouterr().out == ""
 

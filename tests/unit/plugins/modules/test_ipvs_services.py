@@ -16,7 +16,11 @@ from ansible_collections.datapath.lab.plugins.module_utils.command import Comple
 from ansible_collections.datapath.lab.plugins.module_utils.ipvs.apply import Node
 from ansible_collections.datapath.lab.plugins.modules import ipvs_info, ipvs_services
 
-EMPTY = "IP Virtual Server version 1.2.1 (size=4096)\nProt LocalAddress:Port Scheduler Flags\n  -> RemoteAddress:Port Forward Weight ActiveConn InActConn\n"
+EMPTY = (
+    "IP Virtual Server version 1.2.1 (size=4096)\n"
+    "Prot LocalAddress:Port Scheduler Flags\n"
+    "  -> RemoteAddress:Port Forward Weight ActiveConn InActConn\n"
+)
 
 
 class Ipvsadm:

@@ -234,7 +234,9 @@ def guest_options(tmp_path: Path) -> Dict[str, Any]:
 
 def test_a_guest_is_started_with_what_was_planned(call: Call, guest_options: Dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     done: List[Any] = []
-    monkeypatch.setattr(guests.Guest, "apply", lambda _self, steps, want, namespace, limit: done.append((steps, want.node.name, namespace, limit)))
+    monkeypatch.setattr(
+        guests.Guest, "apply", lambda _self, steps, want, namespace, limit: done.append((steps, want.node.name, namespace, limit))
+    )
     result = call(qemu_guest, check=True, **guest_options)
     assert (result["changed"], result["steps"], done) == (True, ["disk", "start", "wait"], [])
     assert result["diff"]["before"]["state"] == "absent" and result["diff"]["after"]["state"] == "running"

@@ -432,7 +432,9 @@ def test_quantiles_of_single_observations_are_given_per_cell() -> None:
         ("inconclusive", [0.7, 1.01], (1.09, 1.09, 1.09), "no"),
     ],
 )
-def test_whether_a_published_figure_was_replicated(verdict: str, ci95: list[float] | None, published: tuple[float, float, float] | None, expected: str) -> None:
+def test_whether_a_published_figure_was_replicated(
+    verdict: str, ci95: list[float] | None, published: tuple[float, float, float] | None, expected: str
+) -> None:
     """As analysis.replicated documents it."""
     assert analysis.replicated({"verdict": verdict, "ci95": ci95}, published, 0.05) == expected
 
@@ -453,7 +455,9 @@ def test_published_values_carry_their_own_interval() -> None:
     assert one["replicated"] == "not resolved"
 
 
-@pytest.mark.parametrize(("value", "text"), [(6.5932, "6.59"), (0.9512, "0.951"), (1.0034, "1.003"), (12.345, "12.3"), (0.1234, "0.123"), (1234.5, "1234")])
+@pytest.mark.parametrize(
+    ("value", "text"), [(6.5932, "6.59"), (0.9512, "0.951"), (1.0034, "1.003"), (12.345, "12.3"), (0.1234, "0.123"), (1234.5, "1234")]
+)
 def test_ratios_are_written_with_three_figures(value: float, text: str) -> None:
     """Four close to 1."""
     assert analysis.figure(value) == text

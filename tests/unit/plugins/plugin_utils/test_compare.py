@@ -56,7 +56,9 @@ def test_facts_and_nodes_that_come_and_go_are_named() -> None:
     after["nodes"]["client1"] = {}  # type: ignore[index]
     del after["nodes"]["lb1"]["tso"]  # type: ignore[index]
     after["controller"]["python"] = "3.13.1"  # type: ignore[index]
-    found = {(difference.node, difference.key): (difference.before, difference.after) for difference in diff_environments(ENVIRONMENT, after)}
+    found = {
+        (difference.node, difference.key): (difference.before, difference.after) for difference in diff_environments(ENVIRONMENT, after)
+    }
     assert found == {
         ("lb1", "tso"): ("yes", "–"),
         ("client1", "node"): ("–", "present"),

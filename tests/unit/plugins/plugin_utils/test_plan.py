@@ -308,7 +308,9 @@ def test_a_hundred_percent_is_said_only_when_nothing_is_left() -> None:
     assert done["percent"] == 100 and done["text"].startswith("block 4 of 4 · 100 % · done in")
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(0, "0 s"), (44.2, "45 s"), (89, "89 s"), (90, "2 min"), (360, "6 min"), (5400, "1 h 30 min"), (4801, "81 min")])
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0 s"), (44.2, "45 s"), (89, "89 s"), (90, "2 min"), (360, "6 min"), (5400, "1 h 30 min"), (4801, "81 min")]
+)
 def test_durations_are_written_for_people(seconds: float, text: str) -> None:
     """Rounded up: a prediction must not flatter."""
     assert planning.duration_text(seconds) == text

@@ -127,7 +127,9 @@ def test_a_killed_writer_loses_nothing_that_it_had_reported(tmp_path: Path) -> N
             print(f"r{number}", flush=True)
         """
     )
-    process = subprocess.Popen([sys.executable, "-c", script, str(tmp_path), ":".join(sys.path)], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path), ":".join(sys.path)], stdout=subprocess.PIPE, text=True
+    )
     assert process.stdout is not None
     said = [process.stdout.readline().strip() for _line in range(20)]
     process.send_signal(signal.SIGKILL)

@@ -123,7 +123,9 @@ def test_a_verdict_needs_both_methods() -> None:
         ([1.0, 2.0], [1.0, 1.0], "neither", st.StatisticsError, "cannot be better or worse"),
     ],
 )
-def test_what_cannot_be_computed_is_a_typed_error(reference: list[float], arm: list[float], better: str, error: type[Exception], says: str) -> None:
+def test_what_cannot_be_computed_is_a_typed_error(
+    reference: list[float], arm: list[float], better: str, error: type[Exception], says: str
+) -> None:
     """Never a value that is not a number."""
     with pytest.raises(error, match=says):
         st.compare_pairs(reference, arm, better, 0.05)

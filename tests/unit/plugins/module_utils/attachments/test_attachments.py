@@ -61,7 +61,9 @@ def with_veth(uplink_before="0", **changes):
         f"{ALIAS} uplink data0 forwarding {uplink_before}",
     )  # fmt: skip
     pod = Place({"eth0": replace(inner, **changes)}, {"eth0": (Route("default", "198.19.0.1"),)})
-    return HaveNode(Place({"data0": CARD, "data1": OTHER, "dp-veth": host}), {"pod2": pod}, {"data0": True, "data1": False, "dp-veth": True})
+    return HaveNode(
+        Place({"data0": CARD, "data1": OTHER, "dp-veth": host}), {"pod2": pod}, {"data0": True, "data1": False, "dp-veth": True}
+    )
 
 
 def lines(actions):
@@ -226,4 +228,6 @@ def test_the_plan_is_carried_out_in_the_right_namespaces_and_forwarding_is_a_fil
 
 def test_what_the_kernel_refuses_is_told_with_its_purpose():
     with pytest.raises(CommandError, match="Could not set up eth0"):
-        apply.carry_out(lambda argv, stdin: Completed(tuple(argv), 1, "", "RTNETLINK answers: File exists"), [Ip(None, ("x",), "set up eth0")])
+        apply.carry_out(
+            lambda argv, stdin: Completed(tuple(argv), 1, "", "RTNETLINK answers: File exists"), [Ip(None, ("x",), "set up eth0")]
+        )

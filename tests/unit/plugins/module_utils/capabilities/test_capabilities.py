@@ -50,7 +50,8 @@ def test_what_the_kernel_said_becomes_part_of_the_sentence():
     entry = report(BY_NAME["DUMMY"], outcome, "n1")
     assert entry["available"] is False
     assert entry["rules_out"] == (
-        "On n1 kube-proxy's IPVS mode, which keeps its addresses on a dummy interface, cannot be used: making a link failed with 'Error: Unknown device type'."
+        "On n1 kube-proxy's IPVS mode, which keeps its addresses on a dummy interface, cannot be used: making a link failed with "
+        "'Error: Unknown device type'."
     )
 
 

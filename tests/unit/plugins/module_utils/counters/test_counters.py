@@ -185,7 +185,9 @@ class TestDelta:
             softirqs={"NET_RX": {"0": WRAP - 1}},
             softnet=[SoftnetRow("0", {"processed": WRAP - 100})],
         )
-        after = snapshot(1.0, interrupts={"1": Interrupt({"0": 5}, "")}, softirqs={"NET_RX": {"0": 1}}, softnet=[SoftnetRow("0", {"processed": 100})])
+        after = snapshot(
+            1.0, interrupts={"1": Interrupt({"0": 5}, "")}, softirqs={"NET_RX": {"0": 1}}, softnet=[SoftnetRow("0", {"processed": 100})]
+        )
         found = delta(before, after)
         assert found.interrupts["1"].cells == {"0": 10}
         assert found.softirqs["NET_RX"] == {"0": 2}

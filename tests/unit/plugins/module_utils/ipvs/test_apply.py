@@ -117,7 +117,9 @@ def test_somebody_else_who_adds_a_service_meanwhile_is_noticed(kernel: Any) -> N
     assert kernel.table == {}
 
 
-@pytest.mark.parametrize("entry", [{"address": "10.0.0.1", "port": 70000}, {"address": "10.0.0.x", "port": 1}, {"fwmark": 1, "scheduler": "no"}])
+@pytest.mark.parametrize(
+    "entry", [{"address": "10.0.0.1", "port": 70000}, {"address": "10.0.0.x", "port": 1}, {"fwmark": 1, "scheduler": "no"}]
+)
 def test_an_invalid_entry_is_refused_before_anything_is_run(kernel: Any, entry: Dict[str, Any]) -> None:
     with pytest.raises(InvalidValueError, match=r"services\[1\]"):
         apply.ensure(kernel.node(), params(services=[{"address": "10.0.0.5", "port": 5}, entry]), False, False)
@@ -184,7 +186,9 @@ def test_an_ipvsadm_that_fails_is_one_sentence(kernel: Any) -> None:
 def test_the_kernel_s_own_schedulers_are_those_of_its_modules(kernel: Any) -> None:
     modules = kernel.root / "modules/6.12.0-test"
     modules.mkdir(parents=True)
-    (modules / "modules.dep").write_text("kernel/net/netfilter/ipvs/ip_vs_own.ko.xz: kernel/net/netfilter/ipvs/ip_vs.ko.xz\n", encoding="utf-8")
+    (modules / "modules.dep").write_text(
+        "kernel/net/netfilter/ipvs/ip_vs_own.ko.xz: kernel/net/netfilter/ipvs/ip_vs.ko.xz\n", encoding="utf-8"
+    )
     (modules / "modules.builtin").write_text("kernel/net/netfilter/ipvs/ip_vs_rr.ko\n", encoding="utf-8")
     (kernel.root / "modules_loaded").touch()
     (kernel.root / "modules").joinpath("x").touch()
@@ -193,7 +197,9 @@ def test_the_kernel_s_own_schedulers_are_those_of_its_modules(kernel: Any) -> No
 
 
 def test_without_a_list_of_modules_the_known_schedulers_and_the_loaded_ones_count(kernel: Any) -> None:
-    (kernel.root / "modules").write_text("ip_vs_own 12288 3 - Live 0xffffffffc0a41000\nip_vs 200704 1 ip_vs_own, Live 0x0\n", encoding="utf-8")
+    (kernel.root / "modules").write_text(
+        "ip_vs_own 12288 3 - Live 0xffffffffc0a41000\nip_vs 200704 1 ip_vs_own, Live 0x0\n", encoding="utf-8"
+    )
     assert {"own", "rr", "mh"} <= kernel.node().schedulers()
 
 
@@ -220,7 +226,9 @@ def test_a_mark_that_ipvsadm_prints_as_negative_is_the_declared_one(kernel: Any,
 
     def run(argv: Any, stdin: Any = None, environ: Any = None) -> Completed:
         done = kernel.run(argv, stdin, environ)
-        return Completed(done.argv, done.rc, done.stdout.replace(f"-f {MAX_FWMARK}", "-f -1").replace(f"FWM  {MAX_FWMARK}", "FWM  -1"), done.stderr)
+        return Completed(
+            done.argv, done.rc, done.stdout.replace(f"-f {MAX_FWMARK}", "-f -1").replace(f"FWM  {MAX_FWMARK}", "FWM  -1"), done.stderr
+        )
 
     node = apply.Node(run, proc=str(kernel.root), modules=str(tmp_path))
     service = {"fwmark": MAX_FWMARK, "scheduler": "rr"}

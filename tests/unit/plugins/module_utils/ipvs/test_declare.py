@@ -173,7 +173,9 @@ def test_the_index_is_that_of_the_bad_entry() -> None:
         declared(WEB, {**WEB, "port": 81}, {**WEB, "port": 99999})
 
 
-@pytest.mark.parametrize(("services", "ranges"), [([WEB, WEB], []), ([{**WEB, "port": 30001}], [RUN]), ([], [RUN, {**RUN, "first_port": 30002}])])
+@pytest.mark.parametrize(
+    ("services", "ranges"), [([WEB, WEB], []), ([{**WEB, "port": 30001}], [RUN]), ([], [RUN, {**RUN, "first_port": 30002}])]
+)
 def test_a_service_is_declared_once(services: Any, ranges: Any) -> None:
     with pytest.raises(InvalidValueError, match="already declared by"):
         table_of(services, ranges, SCHEDULERS)

@@ -26,7 +26,9 @@ def test_a_node_without_ipvs_says_so(kernel: Any) -> None:
 def test_the_numbers_alone_need_no_ipvsadm(kernel: Any, tmp_path: Path) -> None:
     kernel.load("-A -f 1 -s rr\n-a -f 1 -r 10.1.0.1:1 -m -w 1\n")
     kernel.calls.clear()
-    (kernel.root / "net/ip_vs_conn").write_text((FIXTURES / "ip_vs-6.12-connections-three.out").read_text(encoding="utf-8"), encoding="utf-8")
+    (kernel.root / "net/ip_vs_conn").write_text(
+        (FIXTURES / "ip_vs-6.12-connections-three.out").read_text(encoding="utf-8"), encoding="utf-8"
+    )
     vs = kernel.root / "sys/net/ipv4/vs"
     vs.mkdir(parents=True)
     (vs / "conntrack").write_text("0\n", encoding="utf-8")

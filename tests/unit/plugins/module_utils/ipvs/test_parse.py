@@ -29,7 +29,10 @@ def meaning(path: Path) -> Any:
     if "-save-" in name:
         return parse.entries(parse.saved_table(text))
     if "-stats-" in name:
-        return {designator: [list(row), {at: list(own) for at, own in rest.items()}] for designator, (row, rest) in parse.statistics(text).items()}
+        return {
+            designator: [list(row), {at: list(own) for at, own in rest.items()}]
+            for designator, (row, rest) in parse.statistics(text).items()
+        }
     if "-thresholds-" in name:
         return parse.threshold_options(text)
     if "-table-" in name:
@@ -87,7 +90,9 @@ def test_a_line_that_is_not_known_is_refused(text: str) -> None:
         parse.saved_table(text)
 
 
-@pytest.mark.parametrize("parser", [parse.saved_table, parse.statistics, parse.threshold_options, parse.kernel_counts, parse.header, connections])
+@pytest.mark.parametrize(
+    "parser", [parse.saved_table, parse.statistics, parse.threshold_options, parse.kernel_counts, parse.header, connections]
+)
 @given(text=st.text() | st.text(alphabet="-aAtufrsmgiwxyMpob 0123456789.:[]\n>TCPUDFWM"))
 def test_arbitrary_text_gives_a_value_or_a_parse_error(parser: Any, text: str) -> None:
     try:

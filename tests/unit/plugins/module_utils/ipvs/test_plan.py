@@ -62,7 +62,9 @@ def test_a_load_into_an_empty_table_clears_nothing() -> None:
 
 
 designators = st.sampled_from([A, B, C, "-f 7 -6"])
-rules = st.builds(Rule, st.sampled_from(["-s rr", "-s wlc", "-s sh"]), st.dictionaries(st.sampled_from([X, Y]), st.sampled_from(["-m -w 1", "-g -w 0"])))
+rules = st.builds(
+    Rule, st.sampled_from(["-s rr", "-s wlc", "-s sh"]), st.dictionaries(st.sampled_from([X, Y]), st.sampled_from(["-m -w 1", "-g -w 0"]))
+)
 tables: Any = st.dictionaries(designators, rules)
 
 

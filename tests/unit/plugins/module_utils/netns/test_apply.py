@@ -23,7 +23,10 @@ def lab(tmp_path):
     for path in ("usr/bin/python3", "bin/sh"):
         (tmp_path / "tree" / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "tree" / path).write_text("")
-    nics = [{"name": "data0", "network": "data", "addresses": [f"198.18.0.{number}/24"], "mtu": 1500, "queues": 2, "mac": None} for number in (1, 2)]
+    nics = [
+        {"name": "data0", "network": "data", "addresses": [f"198.18.0.{number}/24"], "mtu": 1500, "queues": 2, "mac": None}
+        for number in (1, 2)
+    ]
     return Lab.of("demo", str(tmp_path / "tree"), 64, [{"name": "n1", "nics": [nics[0]]}, {"name": "n2", "nics": [nics[1]]}])
 
 
@@ -109,7 +112,9 @@ def test_a_wire_without_carrier_is_told_with_its_card(lab, tmp_path, processes):
 
 
 def test_a_command_that_fails_says_for_what_it_was(lab, tmp_path, processes):
-    made = apply.NetnsLab(state.StateDir(str(tmp_path / "run"), "demo"), lambda argv, stdin=None: Completed(tuple(argv), 2, "", "Error: no"))
+    made = apply.NetnsLab(
+        state.StateDir(str(tmp_path / "run"), "demo"), lambda argv, stdin=None: Completed(tuple(argv), 2, "", "Error: no")
+    )
     with pytest.raises(CommandError, match="Could not set up the first interfaces of n1: .*Error: no"):
         made.carry_out(plan({}, lab), lab)
 

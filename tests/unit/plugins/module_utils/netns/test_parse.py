@@ -56,7 +56,9 @@ def test_capture_is_read_as_the_golden_file_says(kind, path):
     text=st.text()
     | st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(),
-        lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["ifname", "ifindex", "dst", "dev", "name", "stats64", "flags"]), inner),
+        lambda inner: (
+            st.lists(inner) | st.dictionaries(st.sampled_from(["ifname", "ifindex", "dst", "dev", "name", "stats64", "flags"]), inner)
+        ),
     ).map(json.dumps)
 )
 def test_any_text_is_a_value_or_a_typed_error(read, text):

@@ -32,7 +32,9 @@ def lab_of(count, queues=1, mtu=1500, rootfs="/tree"):
         [
             {
                 "name": f"n{number}",
-                "nics": [{"name": "data0", "network": "data", "addresses": [f"198.18.0.{number}/24"], "mtu": mtu, "queues": queues, "mac": None}],
+                "nics": [
+                    {"name": "data0", "network": "data", "addresses": [f"198.18.0.{number}/24"], "mtu": mtu, "queues": queues, "mac": None}
+                ],
             }
             for number in range(1, count + 1)
         ],

@@ -93,7 +93,9 @@ def test_killed_after_every_single_change_it_restores_to_the_same_bytes(
         killed = in_a_process_that_dies(host, point, lambda host=host: work(host))
         tuning.restore(Store(host))
         leftovers = [
-            path for path in ("var/lib/datapath-lab/tuning/node.json", "etc/systemd/system/datapath-lab-tuning.service") if (host.machine.root / path).exists()
+            path
+            for path in ("var/lib/datapath-lab/tuning/node.json", "etc/systemd/system/datapath-lab-tuning.service")
+            if (host.machine.root / path).exists()
         ]
         if killed and host.snapshot() == former and not leftovers:
             same.append(point)

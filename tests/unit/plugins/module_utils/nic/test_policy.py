@@ -225,7 +225,9 @@ def test_channels_that_a_table_or_a_rule_names_cannot_go(tmp_path: Path) -> None
     policy = Policy.of({"channels": {"combined": 2}})
     with pytest.raises(InvalidValueError, match="the RSS table names queue 3; allowed are 4 and more"):
         channels_target(policy, read.device(host, "eth0"), topology)
-    assert channels_target(Policy.of({"channels": {"combined": 2}, "rss": "spread"}), read.device(host, "eth0"), topology) == {"channels/combined": 2}
+    assert channels_target(Policy.of({"channels": {"combined": 2}, "rss": "spread"}), read.device(host, "eth0"), topology) == {
+        "channels/combined": 2
+    }
     host.save({**host.load(), "rules": [3], "table": host.machine.default_table(4)})
     with pytest.raises(InvalidValueError, match="directs to queue 3; allowed are 4 and more"):
         channels_target(policy, read.device(host, "eth0"), topology)

@@ -99,7 +99,9 @@ def test_the_second_run_changes_nothing(tmp_path: Path, driver: str, wish: dict[
     assert host.snapshot() == tuned
 
 
-@pytest.mark.parametrize("wish", [{"profile": "published"}, {"profile": "one_cpu_per_queue", "rings": {"rx": 512}, "features": {"gro": False}}], ids=str)
+@pytest.mark.parametrize(
+    "wish", [{"profile": "published"}, {"profile": "one_cpu_per_queue", "rings": {"rx": 512}, "features": {"gro": False}}], ids=str
+)
 def test_check_mode_predicts_exactly_what_is_done_and_touches_nothing(tmp_path: Path, wish: dict[str, Any]) -> None:
     host = machine(tmp_path)
     former = host.snapshot()
@@ -250,7 +252,9 @@ def test_a_device_that_is_gone_keeps_its_journal(tmp_path: Path) -> None:
     host = machine(tmp_path)
     apply(host, {"rps": "all_but_irq"})
     (host.machine.root / "sys/class/net/eth0").unlink()
-    with pytest.raises(LabError, match=r"the device is gone: eth0 \(bus address 0000:00:03.0.*bring the device back and restore again, or 'forget' it"):
+    with pytest.raises(
+        LabError, match=r"the device is gone: eth0 \(bus address 0000:00:03.0.*bring the device back and restore again, or 'forget' it"
+    ):
         tuning.restore(Store(host))
     assert host.exists(Store(host).path)
     assert tuning.forget(Store(host)).changed
@@ -391,7 +395,9 @@ def test_a_timer_that_fires_restores_and_tells_the_controller_that_comes_back(tm
     assert host.snapshot() != former
     assert cli.main(["deadman", "--token", token], host) == 0
     assert host.snapshot() == former
-    with pytest.raises(LabError, match="There is no tuning to confirm: the dead-man timer put 1[0-9] settings back, since nobody confirmed"):
+    with pytest.raises(
+        LabError, match="There is no tuning to confirm: the dead-man timer put 1[0-9] settings back, since nobody confirmed"
+    ):
         tuning.confirm(Store(host))
 
 

@@ -27,7 +27,9 @@ def card(tmp_path: Path, rps: str = "0", flows: str = "0", **wanted: Any) -> tup
     return host, read.device(host, "eth0")
 
 
-def counted(processed: dict[int, int], moved: dict[int, int] | None = None, packets: dict[int, int] | None = None, irqs: Any = None) -> Counters:
+def counted(
+    processed: dict[int, int], moved: dict[int, int] | None = None, packets: dict[int, int] | None = None, irqs: Any = None
+) -> Counters:
     softnet = {cpu: {"processed": value, "dropped": 0, "received_rps": (moved or {}).get(cpu, 0)} for cpu, value in processed.items()}
     return Counters(5.0, packets or {}, irqs or {}, dict(processed), softnet)
 
@@ -74,7 +76,9 @@ def test_all_on_cpu_zero_means_its_interrupts(tmp_path: Path, cpus: dict[int, in
         ("fe", {0: 3, 1: 3}, {1: 3}, MISSING),
     ],
 )
-def test_rps_is_proved_by_where_the_protocol_work_ran(tmp_path: Path, rps: str, processed: dict[int, int], moved: dict[int, int], state: str) -> None:
+def test_rps_is_proved_by_where_the_protocol_work_ran(
+    tmp_path: Path, rps: str, processed: dict[int, int], moved: dict[int, int], state: str
+) -> None:
     _host, device = card(tmp_path, rps=rps)
     assert witness.judge_rps(device, counted(processed, moved), 1000).state == state
 

@@ -41,7 +41,9 @@ NAMES = st.lists(st.sampled_from(["a", "b", "a-b", "etc", "x.y"]), min_size=1, m
 @given(st.dictionaries(NAMES, st.binary(max_size=9)))
 def test_what_was_put_in_comes_out_below_its_directories(files: Dict[str, bytes]) -> None:
     # A name cannot be a file and a directory at once.
-    entries = {path: (cpio.regular(0o640), content) for path, content in files.items() if not any(other.startswith(f"{path}/") for other in files)}
+    entries = {
+        path: (cpio.regular(0o640), content) for path, content in files.items() if not any(other.startswith(f"{path}/") for other in files)
+    }
     found = unpack(cpio.archive(entries))
     assert {path: value for path, value in found.items() if not stat.S_ISDIR(value[0])} == entries
     seen = set()

@@ -85,7 +85,9 @@ def test_a_source_that_is_there_is_not_added() -> None:
 
 
 def test_other_packages_of_debian_12_are_its_own() -> None:
-    assert plan(missing=["mmdebstrap", "/usr/share/keyrings/debian-archive-keyring.gpg"]) == host.Plan(("debian-archive-keyring", "mmdebstrap"), None, None)
+    assert plan(missing=["mmdebstrap", "/usr/share/keyrings/debian-archive-keyring.gpg"]) == host.Plan(
+        ("debian-archive-keyring", "mmdebstrap"), None, None
+    )
 
 
 @pytest.mark.parametrize(

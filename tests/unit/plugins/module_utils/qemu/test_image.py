@@ -57,7 +57,9 @@ class Tools:
             modules = tree / "usr/lib/modules" / release
             (modules / "kernel/drivers/block").mkdir(parents=True)
             (modules / "modules.dep").write_text("kernel/drivers/block/virtio_blk.ko.xz:\n", encoding="utf-8")
-            (modules / "modules.builtin").write_text("kernel/fs/ext4/ext4.ko kernel/x/virtio_pci.ko kernel/x/crc32c_generic.ko\n", encoding="utf-8")
+            (modules / "modules.builtin").write_text(
+                "kernel/fs/ext4/ext4.ko kernel/x/virtio_pci.ko kernel/x/crc32c_generic.ko\n", encoding="utf-8"
+            )
             (modules / "kernel/drivers/block/virtio_blk.ko.xz").write_bytes(lzma.compress(b"driver"))
             (tree / "boot" / f"vmlinuz-{release}").write_bytes(release.encode())
 

@@ -94,7 +94,9 @@ def test_nodes_must_differ() -> None:
         spec.lab_of("default", 22200, {"lb1": GOOD, "lb2": changed(index=2)})
 
 
-@pytest.mark.parametrize(("name", "base"), [("Default", 22200), ("", 22200), ("a/b", 22200), ("default", 80), ("default", 70000), ("default", "x")])
+@pytest.mark.parametrize(
+    ("name", "base"), [("Default", 22200), ("", 22200), ("a/b", 22200), ("default", 80), ("default", 70000), ("default", "x")]
+)
 def test_a_mistake_in_the_lab_is_named(name: str, base: Any) -> None:
     with pytest.raises(InvalidValueError, match=r"lab_name|lab_port_base"):
         spec.lab_of(name, base, {})

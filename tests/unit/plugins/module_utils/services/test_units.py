@@ -22,7 +22,9 @@ from hypothesis import strategies as st
 
 
 def test_a_unit_takes_words_as_they_are() -> None:
-    assert command_line(["/bin/a", "daemon off;", 'say "x"', "50%", "$HOME", "a\\b", ""]) == (r'"/bin/a" "daemon off;" "say \"x\"" "50%%" "$$HOME" "a\\b" ""')
+    assert command_line(["/bin/a", "daemon off;", 'say "x"', "50%", "$HOME", "a\\b", ""]) == (
+        r'"/bin/a" "daemon off;" "say \"x\"" "50%%" "$$HOME" "a\\b" ""'
+    )
     with pytest.raises(InvalidValueError, match="control characters"):
         command_line(["/bin/a", "x\nExecStartPre=/bin/b"])
 
@@ -99,7 +101,8 @@ class Systemctl:
             return Completed(tuple(argv), 1, "", "Failed: no\n")
         if verb == "show":
             blocks = [
-                f"Id={name}\nActiveState={'active' if self.active.get(name) else 'inactive'}\nUnitFileState={'enabled' if self.enabled.get(name) else ''}\n"
+                f"Id={name}\nActiveState={'active' if self.active.get(name) else 'inactive'}\n"
+                f"UnitFileState={'enabled' if self.enabled.get(name) else ''}\n"
                 for name in names
             ]
             return Completed(tuple(argv), 0, "\n".join(blocks), "")

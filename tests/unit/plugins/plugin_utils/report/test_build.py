@@ -136,7 +136,9 @@ def test_the_answer_stands_first_with_its_label(reported: Copier) -> None:
     page = page_of(directory)
     analysis = json.loads((directory / "analysis.json").read_text(encoding="utf-8"))
     text = words(page.text)
-    assert text.index("emulated The nodes' processors were emulated") < text.index(analysis["answers"][0]["text"]) < text.index("Ratios with")
+    assert (
+        text.index("emulated The nodes' processors were emulated") < text.index(analysis["answers"][0]["text"]) < text.index("Ratios with")
+    )
     for said in analysis["sentences"]:
         assert words(said["text"]) in words(page.sections["answer"])
     for left in analysis["not_resolved"]:

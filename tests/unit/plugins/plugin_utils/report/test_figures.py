@@ -44,7 +44,9 @@ def test_one_unit_per_table(unit: str, values: list[float | None], expected: tup
         (None, None, None, "no ratio"),
     ],
 )
-def test_a_ratio_has_the_decimals_that_its_interval_deserves(value: float | None, low: float | None, high: float | None, expected: str) -> None:
+def test_a_ratio_has_the_decimals_that_its_interval_deserves(
+    value: float | None, low: float | None, high: float | None, expected: str
+) -> None:
     assert figures.ratio(value, low, high) == expected
 
 

@@ -102,7 +102,9 @@ def test_no_directory_is_refused(tmp_path: Path) -> None:
         read_results(tmp_path / "none")
 
 
-@pytest.mark.parametrize(("text", "sentence"), [("{", "is not JSON"), ("[]", "holds a list where an object belongs"), ("\udcff", "cannot be read")])
+@pytest.mark.parametrize(
+    ("text", "sentence"), [("{", "is not JSON"), ("[]", "holds a list where an object belongs"), ("\udcff", "cannot be read")]
+)
 @pytest.mark.parametrize("name", ["plan.json", "analysis.json", "environment.json"])
 def test_a_broken_document_is_one_sentence(results: Copier, name: str, text: str, sentence: str) -> None:
     directory = results("ipvs_dump")
